@@ -1,0 +1,416 @@
+"""The `ctrnn` command. Parses, calls, prints."""
+
+import contextlib
+import inspect
+import json
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, Optional
+
+import numpy as np
+import pydantic
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+import ctrnn
+import tasks
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_show_locals=False,
+    help="Continuous-time rate networks with local wiring, trained on Mod-Cog tasks.",
+)
+tasks_app = typer.Typer(no_args_is_help=True, help="The battery: list its tasks, look at one.")
+app.add_typer(tasks_app, name="tasks")
+console, complaints = Console(), Console(stderr=True)
+
+Run = Annotated[Path, typer.Argument(help="A run folder, or a checkpoint (.eqx).")]
+
+
+@contextlib.contextmanager
+def _boundary() -> Iterator[None]:
+    """Turns a mistake in what the user gave into one sentence and exit code 2."""
+    try:
+        yield
+    except pydantic.ValidationError as error:
+        _fail(ctrnn.explain(error), 2)
+    except (ValueError, OSError) as error:
+        _fail(str(error), 2)
+
+
+def _fail(sentence: str, code: int) -> None:
+    complaints.print(Text.assemble(("Error: ", "bold red"), sentence), soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command one option per field of `ctrnn.Config`, collected as `settings`."""
+
+    def collected(**values: Any) -> None:
+        own = {name: values.pop(name) for name in parameters}
+        command(**own, settings={k: v for k, v in values.items() if v is not None})
+
+    signature = inspect.signature(command, eval_str=True)
+    parameters = {k: p for k, p in signature.parameters.items() if k != "settings"}
+    options = []
+    for name, field in ctrnn.Config.model_fields.items():
+        extra = field.json_schema_extra
+        if not isinstance(extra, dict):
+            continue
+        option = typer.Option(
+            help=f"{field.description} [dim]\\[default: {field.default}][/dim]"
+            if field.default is not None
+            else field.description,
+            rich_help_panel=str(extra["panel"]),
+            show_default=False,
+        )
+        options.append(
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=Annotated[Optional[field.annotation], option],  # noqa: UP045 built at run time
+            )
+        )
+    collected.__signature__ = inspect.Signature([*parameters.values(), *options])  # pyright: ignore[reportFunctionMemberAccess] any function takes it
+    collected.__annotations__ = {
+        p.name: p.annotation for p in [*parameters.values(), *options]
+    }
+    collected.__name__, collected.__doc__ = command.__name__, command.__doc__
+    return collected
+
+
+@app.command()
+@_with_settings
+def train(
+    settings: dict[str, Any],
+    config: Annotated[
+        Optional[Path],  # noqa: UP045 as Typer's documentation has it
+        typer.Option(help="TOML file of settings; options given here win.", rich_help_panel="Run"),
+    ] = None,
+    preset: Annotated[
+        Literal["default", "tiny", "full"],
+        typer.Option(help="Settings to start from.", rich_help_panel="Run"),
+    ] = "default",
+    out: Annotated[
+        Optional[Path],  # noqa: UP045 as above
+        typer.Option(help="The run folder. Default: runs/<name>.", rich_help_panel="Run"),
+    ] = None,
+    resume: Annotated[
+        Optional[Path],  # noqa: UP045 as above
+        typer.Option(help="Go on with the run in this folder.", rich_help_panel="Run"),
+    ] = None,
+) -> None:
+    """Train a network on a set of tasks and keep the run in a folder."""
+    with _boundary():
+        if resume:
+            if settings or config or out or preset != "default":
+                raise ValueError("--resume takes its settings from the run; give no others.")
+            chosen, folder = ctrnn.open_run(resume), resume
+            battery = _battery(chosen)
+        else:
+            base = ctrnn.PRESETS[preset] | (ctrnn.load_config(config) if config else {})
+            chosen = ctrnn.Config(**(base | settings))
+            battery = _battery(chosen)
+            folder = out or _free_folder(chosen)
+            ctrnn.create_run(folder, chosen, battery)
+    console.print(
+        f"{len(battery.names)} tasks, {chosen.neurons} neurons, {chosen.connectivity} "
+        f"{chosen.sparsity:.0%} present, {chosen.solver} {chosen.dt:g} ms, run in {folder}"
+    )
+    received: list[int] = []
+    with _signals(received), _Display(chosen) as display, _boundary():
+        try:
+            summary = ctrnn.train(
+                chosen, battery, folder, report=display.show, stop=lambda: bool(received)
+            )
+        except ctrnn.Diverged as error:
+            _fail(str(error), 1)
+            return
+    console.print(_accuracy_table(summary.per_task))
+    console.print(
+        f"{summary.status} at step {summary.step} ({summary.trials:,} trials, {summary.seconds:.0f} s): "
+        f"mean decision accuracy {summary.mean_decision_accuracy:.3f}, "
+        f"minimum {summary.min_decision_accuracy:.3f}"
+    )
+    console.print(
+        f"\nNext:\n  ctrnn evaluate {folder} --solver tsit5 --rtol 1e-5\n  ctrnn plot {folder}\n"
+        f"  ctrnn export {folder} --format safetensors --out model.safetensors",
+        highlight=False,
+    )
+    if received:
+        console.print(f"  ctrnn train --resume {folder}", highlight=False)
+        raise typer.Exit(128 + received[0])
+
+
+@app.command()
+def evaluate(
+    run: Run,
+    solver: Annotated[
+        Optional[str],  # noqa: UP045 as above
+        typer.Option(help=f"Another solver: {', '.join(ctrnn.SOLVERS)}."),
+    ] = None,
+    dt: Annotated[Optional[float], typer.Option(help="Another step, in ms.")] = None,  # noqa: UP045
+    rtol: Annotated[
+        Optional[float],  # noqa: UP045 as above
+        typer.Option(help="Relative tolerance: an adaptive step."),
+    ] = None,
+    atol: Annotated[Optional[float], typer.Option(help="Absolute tolerance; as rtol.")] = None,  # noqa: UP045
+    trials: Annotated[int, typer.Option(help="Held-out trials per task.", min=1)] = 32,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Decision accuracy per task on held-out trials, with any solver."""
+    with _boundary():
+        network, header = ctrnn.load(_model(run))
+        config = ctrnn.Config(**header.config)
+        battery = _battery(config)
+        if battery.names != header.tasks:
+            raise ValueError(f"{run} was trained on other tasks than {config.tasks} now means.")
+        integration = ctrnn.Integration(
+            solver=solver or config.solver, dt=dt or config.dt, rtol=rtol, atol=atol
+        )
+        ctrnn.check_grid(battery, integration)
+    measure = ctrnn.make_evaluation(
+        battery, trials_per_task=trials, integration=integration, key=ctrnn.keys(config.seed)[2]
+    )
+    result = ctrnn.accuracies(battery.names, measure(network))
+    if as_json:
+        print(json.dumps(result))
+        return
+    console.print(_accuracy_table(result["per_task"]))
+    console.print(
+        f"mean decision accuracy {result['mean_decision_accuracy']:.3f}, "
+        f"minimum {result['min_decision_accuracy']:.3f} ({trials} trials per task, "
+        f"{integration.solver}, {f'rtol {rtol:g}' if rtol else f'{integration.dt:g} ms'})"
+    )
+
+
+@app.command()
+def export(
+    run: Run,
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    form: Annotated[
+        Literal["eqx", "safetensors", "npz"], typer.Option("--format", help="Its format.")
+    ] = "safetensors",
+) -> None:
+    """Write a trained network for other programs."""
+    with _boundary():
+        network, header = ctrnn.load(_model(run))
+        if out.exists():
+            raise ValueError(f"{out} exists; choose another --out.")
+        files = ctrnn.export(out, network, form, config=header.config, tasks=header.tasks)
+    console.print("wrote " + ", ".join(map(str, files)))
+
+
+@app.command("inspect")
+def inspect_(run: Run) -> None:
+    """The typed tree of a checkpoint: path, shape, dtype, bytes, mean and sd."""
+    with _boundary():
+        header, arrays = ctrnn.read_arrays(_model(run))
+    table = Table("path", "shape", "dtype")
+    for column in ("bytes", "mean", "sd"):
+        table.add_column(column, justify="right")
+    for leaf in header.leaves:
+        x = np.asarray(arrays[leaf.path], np.float64)
+        moments = (f"{x.mean():.4g}", f"{x.std():.4g}") if x.size else ("", "")
+        shape = " x ".join(map(str, leaf.shape))
+        table.add_row(leaf.path, shape, leaf.dtype, f"{leaf.bytes:,}", *moments)
+    console.print(table)
+    total = sum(leaf.bytes for leaf in header.leaves)
+    about = ", ".join(f"{k} {v}" for k, v in header.network.items())
+    console.print(f"format {header.format}, ctrnn-jax {header.library}, {total:,} bytes\n{about}")
+
+
+@app.command()
+def plot(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    out: Annotated[Optional[Path], typer.Option(help="Default: RUN/figure.png.")] = None,  # noqa: UP045
+    task: Annotated[Optional[str], typer.Option(help="The task of the trial shown.")] = None,  # noqa: UP045
+) -> None:
+    """Draw a run: the sheet and who is heard on it, the learning curve, a trial."""
+    with _boundary():
+        config = ctrnn.open_run(run)
+        network, header = ctrnn.load(_model(run))
+        battery = _battery(config)
+        name = task or battery.names[0]
+        if name not in battery.names:
+            raise ValueError(f"{run} was not trained on {name!r}; see `ctrnn tasks list`.")
+        history = ctrnn.read_metrics(run)
+    from ctrnn import plotting
+
+    figure = plotting.run_figure(network, history, battery, name, config.integration())
+    out = out or run / "figure.png"
+    with _boundary():
+        figure.savefig(out, dpi=150)
+    console.print(f"wrote {out}")
+
+
+@app.command("config")
+def config_(
+    write: Annotated[Path, typer.Option(help="Where to write the settings.")],
+    preset: Annotated[
+        Literal["default", "tiny", "full"], typer.Option(help="Settings to start from.")
+    ] = "default",
+) -> None:
+    """Write all settings to a TOML file, each with what it means."""
+    with _boundary():
+        if write.exists():
+            raise ValueError(f"{write} exists; choose another file.")
+        write.write_text(ctrnn.Config(**ctrnn.PRESETS[preset]).to_toml())
+    console.print(f"wrote {write}")
+
+
+@tasks_app.command("list")
+def list_(
+    names: Annotated[str, typer.Argument(help="Set, names and globs.")] = "132",
+) -> None:
+    """The tasks, grouped by family, and what each asks."""
+    with _boundary():
+        battery = tasks.Battery.select(names)
+    table = Table("task", "family", "what it asks")
+    family = None
+    for name in battery.names:
+        about = tasks.describe(name)
+        table.add_row(
+            name,
+            about.family if about.family != family else "",
+            about.asks,
+        )
+        family = about.family
+    console.print(table)
+    console.print(f"{len(battery.names)} tasks")
+
+
+@tasks_app.command("show")
+def show(
+    name: Annotated[str, typer.Argument(help="A task, such as dlygointr.")],
+    plot: Annotated[Optional[Path], typer.Option(help="Draw a trial to this file.")] = None,  # noqa: UP045
+    conventions: Annotated[
+        Literal["corrected", "reference"], typer.Option(help="Labels and timings.")
+    ] = "corrected",
+    seed: Annotated[int, typer.Option(help="Which trial.", min=0)] = 0,
+) -> None:
+    """What one task asks, and a trial of it."""
+    import jax.random as jr
+
+    with _boundary():
+        battery = tasks.Battery.select(name, conventions=_CONVENTIONS[conventions])
+    trial = battery.batch(jr.key(seed), 1)
+    shown = battery.names[int(np.argmax(trial.rule[0]))]
+    about = tasks.describe(shown)
+    console.print(f"[bold]{shown}[/bold] ({about.family}): {about.asks}")
+    periods = np.asarray(trial.period[0])
+    for i, period in enumerate(tasks.PERIODS):
+        if (periods == i).any():
+            frames = np.flatnonzero(periods == i)
+            start, end = frames[0] * trial.dt, (frames[-1] + 1) * trial.dt
+            labels = np.asarray(trial.labels[0, frames])
+            console.print(f"  {start:5.0f} - {end:5.0f} ms  {period:<9} labels {labels.tolist()}")
+    if plot:
+        with _boundary():
+            tasks.plot_trial(trial, 0, battery).savefig(plot, dpi=150)
+        console.print(f"wrote {plot}")
+
+
+_CONVENTIONS = {"corrected": tasks.CORRECTED, "reference": tasks.REFERENCE}
+
+
+def _battery(config: ctrnn.Config) -> tasks.Battery:
+    if ":" in config.tasks:
+        return tasks.load(config.tasks)
+    return tasks.Battery.select(config.tasks, conventions=_CONVENTIONS[config.conventions])
+
+
+def _model(run: Path) -> Path:
+    return run / "model.eqx" if run.is_dir() else run
+
+
+def _free_folder(config: ctrnn.Config) -> Path:
+    words = re.sub(r"[^A-Za-z0-9]+", "-", config.tasks).strip("-")[:40]
+    stem = f"{words}-{config.connectivity}-{config.sparsity:g}-seed{config.seed}"
+    numbered = (Path("runs") / (stem if i == 1 else f"{stem}-{i}") for i in range(1, 10**6))
+    return next(folder for folder in numbered if not folder.exists())
+
+
+@contextlib.contextmanager
+def _signals(received: list[int]) -> Iterator[None]:
+    """Collects the first SIGINT or SIGTERM; a second one ends the process at once."""
+
+    def note(number: int, frame: Any) -> None:
+        received.append(number)
+        signal.signal(number, previous[number])
+
+    previous = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+class _Display:
+    """A live line on a terminal; elsewhere a line at each evaluation."""
+
+    def __init__(self, config: ctrnn.Config):
+        self.config = config
+        self.live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
+        self.begun = time.monotonic()
+        self.first: int | None = None
+        self.evaluated: np.ndarray | None = None
+
+    def __enter__(self) -> "_Display":
+        if self.live:
+            self.live.start()
+            self.live.update(Text("compiling ..."))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.live:
+            self.live.stop()
+
+    def show(self, progress: ctrnn.Progress) -> None:
+        if self.first is None:
+            self.first, self.begun = progress.step, time.monotonic()
+        done = progress.step - self.first
+        left = (self.config.steps - progress.step) * (time.monotonic() - self.begun) / max(done, 1)
+        clock = f"{left // 60:.0f} min {left % 60:02.0f} s left" if done else "..."
+        line = (
+            f"step {progress.step}/{self.config.steps}  loss {progress.loss:.3f}  "
+            f"accuracy {progress.accuracy:.3f}  held out: mean {progress.per_task.mean():.3f} "
+            f"min {progress.per_task.min():.3f}  {progress.trials_per_second:.0f} trials/s  {clock}"
+        )
+        if self.live:
+            self.live.update(Text(line))
+        elif progress.per_task is not self.evaluated:
+            console.print(line, highlight=False)
+            sys.stdout.flush()
+        self.evaluated = progress.per_task
+
+
+def _accuracy_table(per_task: dict[str, float]) -> Table:
+    """Base tasks down, their variants across."""
+    parts = {name: re.fullmatch(r"(.+?)((?:int[lr])?(?:seq[lr])?)", name) for name in per_task}
+    split = {name: (m[1], m[2] or "base") for name, m in parts.items() if m}
+    variants = list(dict.fromkeys(variant for _, variant in split.values()))
+    table = Table("task", *variants, title="Decision accuracy on held-out trials")
+    for base in dict.fromkeys(base for base, _ in split.values()):
+        cells = {split[n][1]: per_task[n] for n in per_task if split[n][0] == base}
+        table.add_row(base, *(_coloured(cells[v]) if v in cells else "" for v in variants))
+    return table
+
+
+def _coloured(accuracy: float) -> str:
+    colour = "green" if accuracy >= 0.9 else "yellow" if accuracy >= 0.7 else "red"
+    return f"[{colour}]{accuracy:.2f}[/{colour}]"
+
+
+if __name__ == "__main__":
+    app()

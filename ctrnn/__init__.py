@@ -1,0 +1,64 @@
+"""Continuous-time rate networks, wired locally, trained and understood."""
+
+from importlib.metadata import version as _version
+
+from ._checkpoint import CheckpointError as CheckpointError
+from ._checkpoint import Header as Header
+from ._checkpoint import arrays as arrays
+from ._checkpoint import export as export
+from ._checkpoint import load as load
+from ._checkpoint import read_arrays as read_arrays
+from ._checkpoint import save as save
+from ._config import PRESETS as PRESETS
+from ._config import Config as Config
+from ._config import explain as explain
+from ._config import load_config as load_config
+from ._connectivity import AbstractConnectivity as AbstractConnectivity
+from ._connectivity import Autapse as Autapse
+from ._connectivity import Dense as Dense
+from ._connectivity import Exponential as Exponential
+from ._connectivity import Gaussian as Gaussian
+from ._connectivity import Locality as Locality
+from ._connectivity import RandomSparse as RandomSparse
+from ._connectivity import Rewired as Rewired
+from ._graph import Graph as Graph
+from ._integrate import Integration as Integration
+from ._integrate import Trajectory as Trajectory
+from ._integrate import integrate as integrate
+from ._network import RateNetwork as RateNetwork
+from ._recurrence import AbstractKernel as AbstractKernel
+from ._recurrence import DenseKernel as DenseKernel
+from ._recurrence import DiagonalKernel as DiagonalKernel
+from ._recurrence import GatherKernel as GatherKernel
+from ._recurrence import MaskedKernel as MaskedKernel
+from ._recurrence import apply as apply
+from ._recurrence import choose_kernel as choose_kernel
+from ._recurrence import kernel_named as kernel_named
+from ._run import Diverged as Diverged
+from ._run import Progress as Progress
+from ._run import Summary as Summary
+from ._run import accuracies as accuracies
+from ._run import create_run as create_run
+from ._run import keys as keys
+from ._run import open_run as open_run
+from ._run import read_metrics as read_metrics
+from ._run import train as train
+from ._solver import SOLVERS as SOLVERS
+from ._solver import ExponentialEuler as ExponentialEuler
+from ._space import AbstractSpace as AbstractSpace
+from ._space import Points as Points
+from ._space import Ring as Ring
+from ._space import Sheet as Sheet
+from ._space import Volume as Volume
+from ._train import Battery as Battery
+from ._train import StepMetrics as StepMetrics
+from ._train import TrainState as TrainState
+from ._train import Trials as Trials
+from ._train import check_grid as check_grid
+from ._train import decision_loss as decision_loss
+from ._train import make_evaluation as make_evaluation
+from ._train import make_train_step as make_train_step
+from ._train import start_training as start_training
+from ._train import warmup_cosine as warmup_cosine
+
+__version__ = _version("ctrnn-jax")

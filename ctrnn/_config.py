@@ -1,0 +1,229 @@
+"""The settings of a run: one model behind the command's options, config.toml and checkpoint headers."""
+
+import math
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import jax.random as jr
+import optax
+import pydantic
+from jaxtyping import PRNGKeyArray
+from pydantic import Field
+
+from ._connectivity import AbstractConnectivity, Autapse, Dense, Locality, RandomSparse, Rewired
+from ._integrate import Integration
+from ._network import RateNetwork
+from ._space import Sheet
+from ._train import warmup_cosine
+
+VERSION = 1
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "tiny": dict(tasks="go,dlygo,dm1,dms", neurons="10x10", sparsity=0.1, steps=300, dt=50.0),
+    "full": dict(steps=10000),
+}
+"""Settings to start from, by name."""
+
+_WIRING = {"locality": Locality, "random": RandomSparse, "rewired": Rewired}
+
+
+def _field(panel: str, help: str, default: Any, **limits: Any) -> Any:
+    return Field(default, description=help, json_schema_extra={"panel": panel}, **limits)
+
+
+class Config(pydantic.BaseModel):
+    """All that decides the outcome of a run. The field names are the command's options.
+
+    !!! example
+
+        ```python
+        config = ctrnn.Config(tasks="20", neurons="16x16", steps=500)
+        Path("my.toml").write_text(config.to_toml())
+        ```
+
+    **Raises:**
+
+    `pydantic.ValidationError` naming the field, what it got and what is allowed.
+    """
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    version: Annotated[Literal[1], Field(description="Version of this list of settings.")] = VERSION
+    tasks: str = _field(
+        "Tasks", "Set (20, 82, 126, 132), names and globs, or module:battery.", "132"
+    )
+    conventions: Literal["corrected", "reference"] = _field(
+        "Tasks", "Labels and timings: corrected, or as the public code has them.", "corrected"
+    )
+    neurons: str = _field("Network", "How many neurons: 1024, or a sheet such as 32x32.", "32x32")
+    connectivity: Literal["locality", "random", "rewired", "autapse", "dense"] = _field(
+        "Network", "Who hears whom.", "locality"
+    )
+    sparsity: float = _field(
+        "Network", "Fraction of all possible synapses PRESENT.", 0.04, gt=0, le=1
+    )
+    form: Literal["rate", "current"] = _field("Network", "Form of the equation.", "rate")
+    activation: Literal["relu", "softplus", "tanh"] = _field("Network", "Rate function.", "relu")
+    gain: float = _field("Network", "Initial spectral radius, about.", 1.0, gt=0)
+    tau: float = _field("Network", "Time constant in ms.", 100.0, gt=0)
+    train_tau: bool = _field("Network", "Learn a time constant per neuron.", False)
+    excitatory_fraction: float | None = _field(
+        "Network", "Dale's law: the fraction of neurons that excite.", None, ge=0, le=1
+    )
+    noise: float = _field("Network", "Stationary sd of private noise.", 0.0, ge=0)
+    kernel: Literal["auto", "dense", "masked", "gather", "tiles"] = _field(
+        "Network", "How W r is computed; auto picks by measurement.", "auto"
+    )
+    solver: Literal["euler", "exponential-euler", "heun", "midpoint", "tsit5", "dopri5"] = _field(
+        "Solve", "ODE solver, by name.", "euler"
+    )
+    dt: float = _field("Solve", "Step of the solve in ms; divides the battery's 100 ms.", 20.0, gt=0)
+    steps: int = _field("Training", "Optimiser steps.", 3000, ge=1)
+    batch_size: int = _field("Training", "Trials per step.", 64, ge=1)
+    learning_rate: float = _field("Training", "Peak learning rate of Adam.", 3e-3, gt=0)
+    warmup: int = _field("Training", "Steps of linear warm-up; a cosine decay follows.", 100, ge=0)
+    clip: float = _field("Training", "Largest gradient norm; larger ones are scaled.", 1.0, gt=0)
+    decision_weight: float = _field("Training", "Loss weight of decision frames.", 1.0, gt=0)
+    focus: float = _field(
+        "Training", "Fraction of trials drawn by each task's error.", 0.0, ge=0, le=1
+    )
+    target_accuracy: float | None = _field(
+        "Training", "Stop at this mean decision accuracy.", None, gt=0, le=1
+    )
+    seed: int = _field("Training", "The one seed; everything drawn follows from it.", 0, ge=0)
+    evaluate_every: int = _field("Training", "Steps between evaluations.", 250, ge=1)
+    evaluation_trials: int = _field("Training", "Held-out trials per task.", 8, ge=1)
+
+    @pydantic.field_validator("neurons")
+    @classmethod
+    def _check_neurons(cls, value: str) -> str:
+        sheet_shape(value)
+        return value
+
+    @pydantic.model_validator(mode="after")
+    def _check_solve(self) -> "Config":
+        self.integration()
+        return self
+
+    def sheet(self) -> Sheet:
+        return Sheet(*sheet_shape(self.neurons))
+
+    def wiring(self) -> AbstractConnectivity:
+        if self.connectivity in _WIRING:
+            return _WIRING[self.connectivity](self.sparsity)
+        return Autapse() if self.connectivity == "autapse" else Dense()
+
+    def network(
+        self, in_size: int, context_size: int, out_size: int, *, key: PRNGKeyArray
+    ) -> RateNetwork:
+        """The untrained network of these settings."""
+        graph_key, weight_key = jr.split(key)
+        return RateNetwork(
+            self.wiring()(self.sheet(), key=graph_key),
+            in_size,
+            context_size,
+            out_size,
+            tau=self.tau,
+            train_tau=self.train_tau,
+            form=self.form,
+            activation=self.activation,
+            gain=self.gain,
+            excitatory_fraction=self.excitatory_fraction,
+            noise=self.noise,
+            kernel=self.kernel,
+            key=weight_key,
+        )
+
+    def integration(self) -> Integration:
+        return Integration(solver=self.solver, dt=self.dt)
+
+    def optimiser(self) -> optax.GradientTransformation:
+        schedule = warmup_cosine(self.learning_rate, self.warmup, self.steps)
+        return optax.chain(optax.clip_by_global_norm(self.clip), optax.adam(schedule))
+
+    def to_toml(self) -> str:
+        """These settings as TOML, each with what it means beside it."""
+        lines, panel = [], ""
+        for name, field in type(self).model_fields.items():
+            extra = field.json_schema_extra
+            new = str(extra["panel"]) if isinstance(extra, dict) else ""
+            if new != panel:
+                lines += ["", f"# {new}"]
+                panel = new
+            value = getattr(self, name)
+            text = "" if value is None else _toml_value(value)
+            line = f"{name} = {text}" if text else f"# {name} ="
+            lines.append(f"{line:<36}# {field.description}")
+        return "\n".join(lines).strip() + "\n"
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return repr(value)
+
+
+def load_config(file: Path | str) -> dict[str, Any]:
+    """The settings in a TOML file, unchecked; `Config(**load_config(file))` checks them.
+
+    **Raises:**
+
+    `ValueError` if the file cannot be read, is not TOML, or is of another version.
+    """
+    try:
+        settings = tomllib.loads(Path(file).read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"cannot read the config {file}: {error}") from error
+    version = settings.get("version", VERSION)
+    if version != VERSION:
+        raise ValueError(
+            f"{file} has settings of version {version}; this ctrnn reads version {VERSION}."
+        )
+    return settings
+
+
+def explain(error: pydantic.ValidationError) -> str:
+    """A validation error as one sentence per mistake."""
+    sentences = []
+    for mistake in error.errors():
+        name = ".".join(map(str, mistake["loc"]))
+        if mistake["type"] == "extra_forbidden":
+            known = ", ".join(Config.model_fields)
+            sentences.append(f"unknown setting {name!r}; the settings are {known}.")
+        else:
+            reason = mistake["msg"].removeprefix("Value error, ")
+            where = f"{name} = {mistake['input']!r}: " if name else ""
+            sentences.append(f"{where}{reason[0].lower() + reason[1:]}.".replace("..", "."))
+    return " ".join(sentences)
+
+
+def sheet_shape(neurons: str) -> tuple[int, int]:
+    """Rows and columns of "32x32", or of the squarest sheet of "1024" neurons.
+
+    **Raises:**
+
+    `ValueError` if there is no such sheet, or only one over four times as long as wide.
+    """
+    try:
+        rows, *rest = (int(part) for part in neurons.lower().split("x"))
+        if rows < 1 or any(n < 1 for n in rest) or len(rest) > 1:
+            raise ValueError
+    except ValueError:
+        raise ValueError(
+            f"neurons is a number such as 1024 or a sheet such as 32x32, not {neurons!r}"
+        ) from None
+    if rest:
+        return rows, rest[0]
+    short = next(k for k in range(math.isqrt(rows), 0, -1) if rows % k == 0)
+    if rows > 4 * short**2:
+        side = math.isqrt(rows)
+        raise ValueError(
+            f"{rows} neurons fill no sheet (only {short}x{rows // short}); "
+            f"choose a product of two similar numbers, such as {side}x{side}"
+        )
+    return short, rows // short

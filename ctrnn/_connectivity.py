@@ -1,0 +1,273 @@
+import abc
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Float, PRNGKeyArray
+
+from ._graph import Graph
+from ._space import AbstractSpace
+
+
+class AbstractConnectivity(eqx.Module):
+    """A rule that draws a [`ctrnn.Graph`][] on a space."""
+
+    @abc.abstractmethod
+    def __call__(self, space: AbstractSpace, *, key: PRNGKeyArray) -> Graph:
+        """**Arguments:**
+
+        - `space`: Where the neurons are.
+        - `key`: A JAX random key. The same key draws the same graph.
+
+        **Returns:**
+
+        A [`ctrnn.Graph`][].
+        """
+
+
+class Gaussian(eqx.Module):
+    """A connection probability that falls with distance d as `exp(-d^2 / (2 width^2))`."""
+
+    width: float = eqx.field(static=True)  # mm
+
+    def __check_init__(self):
+        _check_width(self.width)
+
+    def __call__(self, distance: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        return np.exp(-0.5 * (distance / self.width) ** 2)
+
+
+class Exponential(eqx.Module):
+    """A connection probability that falls with distance d as `exp(-d / width)`."""
+
+    width: float = eqx.field(static=True)  # mm
+
+    def __check_init__(self):
+        _check_width(self.width)
+
+    def __call__(self, distance: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        return np.exp(-distance / self.width)
+
+
+class Locality(AbstractConnectivity):
+    """Each neuron hears the neurons near it.
+
+    Without a `kernel`, the nearest: fan-in is `round(density * neurons)` (at least 1) for
+    all, each neuron itself first among those it hears, and ties at the largest distance
+    broken at random. With one, `round(density * neurons^2)` synapses are drawn without
+    replacement, with odds in proportion to `kernel(distance)`: the density is exact and
+    fan-in varies.
+
+    ```python
+    graph = ctrnn.Locality(0.04)(ctrnn.Sheet(32, 32), key=jr.key(0))
+    graph = ctrnn.Locality(0.04, ctrnn.Gaussian(0.2))(ctrnn.Sheet(32, 32), key=jr.key(0))
+    ```
+
+    ??? cite "References"
+
+        The idea of the nearest-neighbour mask: Khona, Chandra, Ma & Fiete, "Winning the
+        lottery with neural connectivity constraints", Neural Computation 35(11), 2023.
+        The draw: Efraimidis & Spirakis, "Weighted random sampling with a reservoir",
+        Information Processing Letters 97(5), 2006.
+    """
+
+    density: float = eqx.field(static=True, default=0.04)
+    kernel: Callable[[np.ndarray], np.ndarray] | None = None
+
+    def __check_init__(self):
+        _check_density(self.density)
+
+    def __call__(self, space: AbstractSpace, *, key: PRNGKeyArray) -> Graph:
+        """Draws the graph. See [`ctrnn.AbstractConnectivity.__call__`][]."""
+        rng = _generator(key)
+        if self.kernel is None:
+            return _nearest(space, _fan_in(self.density, space.size), rng)
+        return _by_distance(space, max(1, round(self.density * space.size**2)), self.kernel, rng)
+
+
+class RandomSparse(AbstractConnectivity):
+    """Each neuron hears `round(density * neurons)` neurons (at least 1), drawn evenly from
+    all without replacement, itself among them.
+
+    ```python
+    graph = ctrnn.RandomSparse(0.04)(ctrnn.Sheet(32, 32), key=jr.key(0))
+    ```
+    """
+
+    density: float = eqx.field(static=True, default=0.04)
+
+    def __check_init__(self):
+        _check_density(self.density)
+
+    def __call__(self, space: AbstractSpace, *, key: PRNGKeyArray) -> Graph:
+        """Draws the graph. See [`ctrnn.AbstractConnectivity.__call__`][]."""
+        rng, size = _generator(key), space.size
+        fan_in = _fan_in(self.density, size)
+        sources = [rng.choice(size, fan_in, replace=False, shuffle=False) for _ in range(size)]
+        return Graph(np.concatenate(sources), np.repeat(np.arange(size), fan_in), size, space)
+
+
+class Rewired(AbstractConnectivity):
+    """The control for [`ctrnn.Locality`][]: the same fan-in and fan-out for every neuron,
+    and no locality. Pairs of synapses of a nearest-neighbour graph exchange their
+    sources, three times each on average, wherever that makes no synapse twice.
+
+    ```python
+    graph = ctrnn.Rewired(0.04)(ctrnn.Sheet(32, 32), key=jr.key(0))
+    ```
+
+    ??? cite "Reference"
+
+        Maslov & Sneppen, "Specificity and stability in topology of protein networks",
+        Science 296(5569), 2002.
+    """
+
+    density: float = eqx.field(static=True, default=0.04)
+
+    def __check_init__(self):
+        _check_density(self.density)
+
+    def __call__(self, space: AbstractSpace, *, key: PRNGKeyArray) -> Graph:
+        """Draws the graph. See [`ctrnn.AbstractConnectivity.__call__`][]."""
+        rng, size = _generator(key), space.size
+        local = _nearest(space, _fan_in(self.density, size), rng)
+        codes = np.asarray(local.targets).astype(np.int64) * size + np.asarray(local.sources)
+        wanted, swapped, accepted = 3 * len(codes), 0, 1
+        while swapped < wanted and accepted:
+            codes, accepted = _exchange(codes, size, rng)
+            swapped += accepted
+        return Graph(codes % size, codes // size, size, space)
+
+
+class Autapse(AbstractConnectivity):
+    """Each neuron hears itself alone.
+
+    ```python
+    graph = ctrnn.Autapse()(ctrnn.Sheet(32, 32), key=jr.key(0))
+    ```
+    """
+
+    def __call__(self, space: AbstractSpace, *, key: PRNGKeyArray) -> Graph:
+        """Makes the graph, for which no randomness is needed."""
+        del key
+        return Graph(np.arange(space.size), np.arange(space.size), space.size, space)
+
+
+class Dense(AbstractConnectivity):
+    """Every neuron hears every neuron, itself among them.
+
+    ```python
+    graph = ctrnn.Dense()(ctrnn.Sheet(16, 16), key=jr.key(0))
+    ```
+    """
+
+    def __call__(self, space: AbstractSpace, *, key: PRNGKeyArray) -> Graph:
+        """Makes the graph, for which no randomness is needed."""
+        del key
+        targets, sources = np.indices((space.size, space.size))
+        return Graph(sources.ravel(), targets.ravel(), space.size, space)
+
+
+def _check_density(density: float) -> None:
+    if not 0 < density <= 1:
+        raise ValueError(
+            f"density is the fraction of synapses present, above 0 and at most 1; got {density}."
+        )
+
+
+def _check_width(width: float) -> None:
+    if not width > 0:
+        raise ValueError(f"The width of a distance kernel is in mm and positive; got {width}.")
+
+
+def _fan_in(density: float, size: int) -> int:
+    return max(1, round(density * size))
+
+
+def _generator(key: PRNGKeyArray) -> np.random.Generator:
+    # NumPy draws: graphs are built once, outside of JAX, at sizes where a dense sort would hurt.
+    return np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
+
+
+def _nearest(space: AbstractSpace, k: int, rng: np.random.Generator) -> Graph:
+    # Ask for more neighbours until all that tie with the k-th are among them.
+    candidates = k
+    while True:
+        candidates = min(candidates + 32, space.size)
+        indices, distances = space.neighbours(candidates)
+        edge = distances[:, k - 1 : k]
+        tied = np.abs(distances - edge) <= 1e-9 * edge
+        if candidates == space.size or not tied[:, -1].any():
+            break
+    targets = np.arange(space.size)
+    order = np.where(tied, rng.random(tied.shape), np.where(distances < edge, -1.0, 2.0))
+    order = np.where(indices == targets[:, None], -2.0, order)
+    chosen = np.argpartition(order, k - 1, axis=1)[:, :k]
+    sources = np.take_along_axis(indices, chosen, axis=1)
+    return Graph(sources.ravel(), np.repeat(targets, k), space.size, space)
+
+
+def _by_distance(
+    space: AbstractSpace,
+    synapses: int,
+    kernel: Callable[[np.ndarray], np.ndarray],
+    rng: np.random.Generator,
+) -> Graph:
+    # The synapses with the smallest E / kernel(d), E ~ Exponential(1), are the weighted draw
+    # without replacement. They are found a block of targets at a time, and the
+    # pool is cut back whenever it holds twice what is wanted, so that memory follows the synapses.
+    positions, box, size = space.positions.astype(np.float32), space.box, space.size
+    limit, pool = np.inf, [(np.empty(0, np.float32), np.empty(0, np.int64))]
+    rows = max(1, 2**20 // size)
+
+    def cut():
+        times, codes = (np.concatenate(parts) for parts in zip(*pool, strict=True))
+        if len(times) <= synapses:
+            return times, codes
+        kept = np.argpartition(times, synapses - 1)[:synapses]
+        return times[kept], codes[kept]
+
+    for start in range(0, size, rows):
+        gaps = np.abs(positions[start : start + rows, None] - positions)
+        if box is not None:
+            gaps = np.minimum(gaps, np.float32(box) - gaps)
+        odds = kernel(np.sqrt((gaps**2).sum(-1)))
+        with np.errstate(divide="ignore"):
+            times = rng.standard_exponential(odds.shape, np.float32) / odds
+        found = np.flatnonzero(times <= limit)
+        pool.append((times.ravel()[found], found + start * size))
+        if sum(len(codes) for _, codes in pool) > 2 * synapses:
+            pool = [cut()]
+            limit = pool[0][0].max()
+    times, codes = cut()
+    if len(codes) < synapses or not np.isfinite(times).all():
+        raise ValueError(
+            f"The distance kernel is too narrow for {synapses} synapses among {size} neurons: "
+            "widen it or lower the density."
+        )
+    return Graph(codes % size, codes // size, size, space)
+
+
+def _exchange(codes, size: int, rng: np.random.Generator):
+    """Pairs all synapses at random and swaps the sources of each pair where both
+    results are new. Returns the sorted synapses and how many changed."""
+    half = len(codes) // 2
+    order = rng.permutation(len(codes))
+    first, second = codes[order[:half]], codes[order[half : 2 * half]]
+    swap = second % size - first % size
+    proposed = np.concatenate([first + swap, second - swap])
+    by_code = np.argsort(proposed)
+    ordered = proposed[by_code]
+    place = np.minimum(np.searchsorted(codes, ordered), len(codes) - 1)
+    taken = codes[place] == ordered
+    twice = ordered[1:] == ordered[:-1]
+    taken[1:] |= twice
+    taken[:-1] |= twice
+    fresh = np.empty(2 * half, bool)
+    fresh[by_code] = ~taken
+    swap = np.where(fresh[:half] & fresh[half:], swap, 0)
+    codes = codes.copy()
+    codes[order[:half]] += swap
+    codes[order[half : 2 * half]] -= swap
+    return np.sort(codes), 2 * np.count_nonzero(swap)

@@ -1,0 +1,329 @@
+"""One solve: a network, its input path and a grid of times become a trajectory."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray, Real
+
+from ._discrete import LeakyParameters, leaky_solve
+from ._recurrence import apply
+from ._solver import EXPLICIT, IMPLICIT, LEAKY, SOLVERS, leaky_gain, solver_named
+
+if TYPE_CHECKING:
+    from ._network import RateNetwork
+
+_STOCHASTIC = ("heun", "midpoint")
+
+
+class Integration(eqx.Module):
+    """How the equation is solved: solver, step, tolerance and adjoint.
+
+    Without `rtol` the step is fixed; the gradient is then that of the discrete recursion, to
+    rounding. With `rtol` the step adapts and Diffrax's own adjoints differentiate the solve.
+
+    !!! example
+
+        ```python
+        training = ctrnn.Integration()                               # Euler, 20 ms
+        refined = ctrnn.Integration(solver="tsit5", rtol=1e-5)
+        ```
+    """
+
+    solver: str = eqx.field(static=True, default="euler")
+    dt: float = eqx.field(static=True, default=20.0)
+    rtol: float | None = eqx.field(static=True, default=None)
+    atol: float | None = eqx.field(static=True, default=None)
+    adjoint: Literal["auto", "discrete", "scan", "checkpointed", "direct"] = eqx.field(
+        static=True, default="auto"
+    )
+    max_steps: int = eqx.field(static=True, default=16384)
+
+    def __check_init__(self):
+        if self.solver not in SOLVERS:
+            raise ValueError(f"unknown solver {self.solver!r}; choose one of {', '.join(SOLVERS)}.")
+        if not self.dt > 0:
+            raise ValueError(f"dt must be a positive step in ms, got {self.dt}; try dt=20.")
+        if self.rtol is None:
+            if self.atol is not None:
+                raise ValueError("atol without rtol has no effect; give rtol for an adaptive step.")
+            if self.solver in IMPLICIT:
+                raise ValueError(f"{self.solver} needs an adaptive step; give rtol, such as 1e-5.")
+            allowed = ("auto", "discrete", "scan") if self.solver in LEAKY else ("auto", "scan")
+        else:
+            if not self.rtol > 0:
+                raise ValueError(f"rtol must be positive, got {self.rtol}; try 1e-5.")
+            if self.solver in LEAKY:
+                raise ValueError(
+                    f"{self.solver} has no error estimate to adapt its step by; "
+                    f"choose one of {', '.join([*EXPLICIT, *IMPLICIT])}, or leave rtol out."
+                )
+            allowed = ("auto", "checkpointed", "direct")
+        if self.adjoint not in allowed:
+            raise ValueError(
+                f"adjoint {self.adjoint!r} does not go with this solve; "
+                f"choose one of {', '.join(allowed)}."
+            )
+
+
+Integration.__init__.__doc__ = """**Arguments:**
+
+- `solver`: "euler", "exponential-euler", "heun", "midpoint", "tsit5" or "dopri5", and with
+    `rtol` also the implicit "kvaerno3" and "kvaerno5".
+- `dt`: the fixed step, or the first one of an adaptive solve, in ms.
+- `rtol`, `atol`: relative and absolute tolerance of an adaptive solve. `atol` defaults to `rtol`.
+- `adjoint`: "auto" picks the fastest exact one. Fixed step: "discrete" (Euler and exponential
+    Euler: parameter gradients formed in one pass after the reverse scan) or "scan" (autodiff through
+    a scan of the Diffrax solver's steps; also allows forward mode). Adaptive: "checkpointed" or
+    "direct" (Diffrax's `RecursiveCheckpointAdjoint`, `DirectAdjoint`).
+- `max_steps`: an adaptive solve that needs more steps fails.
+
+**Raises:**
+
+`ValueError` if the solver is unknown or the choices do not go together.
+"""
+
+
+class Trajectory(eqx.Module):
+    """What the network did.
+
+    - `times` [time] in ms; `rates` [time, batch, neurons]; `outputs` [time, batch, outputs];
+    - `state` [batch, neurons]: the solver's state at the last time, to go on from.
+    """
+
+    times: Float[Array, " time"]
+    rates: Float[Array, "time batch neurons"]
+    outputs: Float[Array, "time batch outputs"]
+    state: Float[Array, "batch neurons"]
+
+
+def integrate(
+    network: "RateNetwork",
+    path: diffrax.AbstractPath,
+    times: Real[Array | np.ndarray, " time"],
+    *,
+    context: Float[Array, "*time batch context"] | None = None,
+    y0: Float[Array, "batch neurons"] | None = None,
+    integration: Integration | None = None,
+    key: PRNGKeyArray | None = None,
+) -> Trajectory:
+    """Solve the network's equation from `path.t0` and save it at `times`.
+
+    A batch is one solve: all its trials share the grid of times.
+
+    **Arguments:**
+
+    - `network`: a [`ctrnn.RateNetwork`][].
+    - `path`: the input u(t) over ms; `path.evaluate(t, left=False)` has shape [batch, inputs]. If
+        it has an attribute `jump_ts`, an adaptive solve steps to these times.
+    - `times`: increasing times in ms at which to save. On a fixed step they lie on the grid
+        `path.t0 + k dt` and are concrete (a NumPy array does inside `jit`).
+    - `context`: the rule, [batch, context] if constant; or [time, batch, context], where entry i
+        holds between `times[i - 1]` and `times[i]`.
+    - `y0`: the state at `path.t0`; zero by default.
+    - `integration`: how to solve; Euler with 20 ms by default.
+    - `key`: draws the private noise. Without it the deterministic equation is solved.
+
+    **Returns:**
+
+    A [`ctrnn.Trajectory`][].
+
+    **Raises:**
+
+    `ValueError` if times are off the step's grid, or the solver cannot carry the noise. A solve
+    that fails at run time raises with Diffrax's result.
+    """
+    integration = Integration() if integration is None else integration
+    start = path.evaluate(path.t0, left=False)
+    if start.ndim != 2 or start.shape[1] != network.in_size:
+        raise ValueError(
+            f"the path's value has shape {start.shape}; it must be [batch, {network.in_size}]."
+        )
+    batch, dtype = start.shape[0], network.weights.dtype
+    if network.context_size and context is None:
+        raise ValueError(f"this network hears a context of {network.context_size}; give context.")
+    if y0 is None:
+        y0 = jnp.zeros((batch, network.size), dtype)
+    key = key if network.noise > 0 else None
+    solve = _fixed if integration.rtol is None else _adaptive
+    states, final = solve(network, path, times, context, y0.T, integration, key)
+    rates = network.rates(states)
+    outputs = jnp.einsum("on,tnb->tbo", network.output_weights, rates) + network.output_bias
+    return Trajectory(
+        times=jnp.asarray(times, dtype),
+        rates=jnp.swapaxes(rates, 1, 2),
+        outputs=outputs,
+        state=final.T,
+    )
+
+
+def _fixed(network, path, times, context, y0, integration, key):
+    grid, saved = _step_grid(path.t0, times, integration.dt)
+    starts = jnp.asarray(grid[:-1], network.weights.dtype)
+    tau = network.tau[:, None]
+    drive = network.bias[:, None]
+    if context is not None and context.ndim == 2:
+        drive = drive + network.context_weights @ context.T
+    held = context is not None and context.ndim == 3
+    frame = np.searchsorted(saved, np.arange(len(starts)), side="right")
+    noise = None
+    if key is not None:
+        noise = _noise_steps(network, integration, key, (len(starts), *y0.shape))
+
+    if integration.solver in LEAKY and integration.adjoint in ("auto", "discrete"):
+        inputs = jax.vmap(lambda t: path.evaluate(t, left=False))(starts)
+        weights = network.input_weights
+        if held:
+            inputs = jnp.concatenate([inputs, context[frame]], -1)
+            weights = jnp.concatenate([weights, network.context_weights], 1)
+        parameters = LeakyParameters(
+            layout=network.kernel.layout(network.synaptic_weights),
+            gain=leaky_gain(integration.solver, integration.dt, tau) * jnp.ones_like(tau),
+            input_weights=weights,
+            inputs=jnp.swapaxes(inputs, 1, 2),
+            drive=jnp.broadcast_to(drive, y0.shape),
+            noise=noise,
+            y0=y0,
+        )
+        before, final = leaky_solve(parameters, network.kernel, network.form, network.phi)
+    else:
+        solver = solver_named(integration.solver, tau)
+        field = vector_field(network, path, drive)
+
+        def step(y, xs):
+            t0, t1, context_now, noise_now = xs
+            # Stages at the end of a step belong to it, not to the input's next frame.
+            args = (jnp.nextafter(t1, t0), context_now)
+            terms = diffrax.ODETerm(field)
+            state = solver.init(terms, t0, t1, y, args)
+            y1, _, _, _, _ = solver.step(terms, t0, t1, y, args, state, made_jump=True)
+            return (y1 if noise_now is None else y1 + noise_now), y
+
+        ends = jnp.asarray(grid[1:], starts.dtype)
+        xs = (starts, ends, context[frame] if held else None, noise)
+        final, before = jax.lax.scan(step, y0, xs)
+
+    inner = before[saved[saved < len(starts)]]
+    last = jnp.broadcast_to(final, (len(saved) - len(inner), *final.shape))
+    return jnp.concatenate([inner, last]), final
+
+
+def _adaptive(network, path, times, context, y0, integration, key):
+    dtype = network.weights.dtype
+    times = jnp.asarray(times, dtype)
+    drive = network.bias[:, None]
+    jumps = [] if getattr(path, "jump_ts", None) is None else [jnp.asarray(path.jump_ts, dtype)]  # pyright: ignore[reportAttributeAccessIssue] an optional part of the path's interface
+    args = (jnp.asarray(jnp.inf, dtype), None)
+    if context is not None and context.ndim == 2:
+        drive = drive + network.context_weights @ context.T
+    # An implicit solver's Newton steps need forward mode, which a custom VJP does not have.
+    product = (lambda kernel, *xs: kernel.product(*xs)) if integration.solver in IMPLICIT else apply
+    field = vector_field(network, path, drive, product)
+    if context is not None and context.ndim == 3:
+        jumps.append(times)
+
+        def field(t, y, args, inner=field):
+            now = context[jnp.minimum(jnp.searchsorted(times, t, side="right"), len(times) - 1)]
+            return inner(t, y, (args[0], now))
+
+    terms: diffrax.AbstractTerm = diffrax.ODETerm(field)
+    if key is not None:
+        if integration.solver not in _STOCHASTIC:
+            raise ValueError(
+                f"{integration.solver} cannot carry private noise with an adaptive step; "
+                f"choose one of {', '.join(_STOCHASTIC)}, or a fixed step."
+            )
+        brownian = diffrax.VirtualBrownianTree(
+            path.t0, times[-1], tol=integration.dt / 8, shape=y0.shape, key=key
+        )
+        amplitude = jnp.broadcast_to(network.noise * jnp.sqrt(2 / network.tau)[:, None], y0.shape)
+        diffusion = diffrax.ControlTerm(
+            lambda t, y, args: lineax.DiagonalLinearOperator(amplitude), brownian
+        )
+        terms = diffrax.MultiTerm(terms, diffusion)
+    controller = diffrax.PIDController(
+        rtol=integration.rtol,
+        atol=integration.rtol if integration.atol is None else integration.atol,
+    )
+    if jumps:
+        controller = diffrax.ClipStepSizeController(
+            controller, jump_ts=jnp.concatenate(jumps)
+        )
+    adjoint = (
+        diffrax.DirectAdjoint()
+        if integration.adjoint == "direct"
+        else diffrax.RecursiveCheckpointAdjoint()
+    )
+    solution = diffrax.diffeqsolve(
+        terms,
+        solver_named(integration.solver, network.tau[:, None]),
+        t0=jnp.asarray(path.t0, dtype),
+        t1=times[-1],
+        dt0=jnp.asarray(integration.dt, dtype),
+        y0=y0,
+        args=args,
+        saveat=diffrax.SaveAt(ts=times),
+        stepsize_controller=controller,
+        adjoint=adjoint,
+        max_steps=integration.max_steps,
+    )
+    assert solution.ys is not None
+    return solution.ys, solution.ys[-1]
+
+
+def vector_field(
+    network: "RateNetwork",
+    path: diffrax.AbstractPath,
+    drive: Float[Array, "neurons #batch"],
+    product: Callable = apply,
+) -> Callable:
+    """dy/dt for Diffrax: `field(t, y, (latest, context))`, with y [neurons, batch] and t in ms.
+
+    The input is read no later than at `latest`; `context` [batch, context] or None adds to `drive`.
+    """
+    layout = network.kernel.layout(network.synaptic_weights)
+    tau = network.tau[:, None]
+
+    def field(t, y, args):
+        latest, context = args
+        u = path.evaluate(jnp.minimum(t, latest), left=False)
+        total = drive + network.input_weights @ u.T
+        if context is not None:
+            total = total + network.context_weights @ context.T
+        if network.form == "rate":
+            return (network.phi(product(network.kernel, layout, y) + total) - y) / tau
+        return (product(network.kernel, layout, network.phi(y)) + total - y) / tau
+
+    return field
+
+
+def _step_grid(t0, times, dt) -> tuple[np.ndarray, np.ndarray]:
+    """The step boundaries in ms, and which of them each saved time is."""
+    if isinstance(times, jax.core.Tracer) or isinstance(t0, jax.core.Tracer):
+        raise ValueError(
+            "a fixed-step solve needs concrete times and path.t0; inside jit, give times as a NumPy "
+            "array made outside."
+        )
+    start, steps = float(t0), (np.asarray(times, np.float64) - float(t0)) / dt
+    saved = np.rint(steps).astype(int)
+    if np.any(np.abs(steps - saved) > 1e-4) or np.any(np.diff(saved) < 1) or saved[0] < 0:
+        raise ValueError(
+            f"the step dt={dt:g} ms does not divide the grid of times; save at increasing multiples of "
+            "dt after path.t0, or choose a dt that divides their spacing."
+        )
+    return start + dt * np.arange(saved[-1] + 1), saved
+
+
+def _noise_steps(network, integration, key, shape):
+    """Increments of the private noise at each step, with the stationary sd `network.noise`."""
+    tau, h = network.tau[:, None], integration.dt
+    if integration.solver == "exponential-euler":
+        scale = jnp.sqrt(-jnp.expm1(-2 * h / tau))
+    else:
+        scale = jnp.sqrt(2 * h / tau)
+    return network.noise * scale * jax.random.normal(key, shape, network.weights.dtype)

@@ -1,0 +1,321 @@
+"""A run: settings in, a folder out that says all that happened and can be gone on from."""
+
+import dataclasses
+import json
+import math
+import platform
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from ._checkpoint import CheckpointError, atomic_write, save
+from ._config import Config, load_config
+from ._train import (
+    Battery,
+    TrainState,
+    check_grid,
+    make_evaluation,
+    make_train_step,
+    start_training,
+)
+
+_LOG_EVERY = 10
+
+
+class Diverged(RuntimeError):
+    """The loss or its gradient is no longer finite."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """Where training is. `loss` and `accuracy` are of the batches since the last report.
+
+    `per_task` holds the decision accuracies of the last evaluation, in the order of the battery.
+    """
+
+    step: int
+    loss: float
+    gradient_norm: float
+    accuracy: float
+    trials_per_second: float
+    per_task: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """How a run ended, as summary.json holds it."""
+
+    status: Literal["finished", "reached target", "interrupted"]
+    step: int
+    trials: int
+    seconds: float
+    mean_decision_accuracy: float
+    min_decision_accuracy: float
+    per_task: dict[str, float]
+
+
+def accuracies(names: Iterable[str], per_task: np.ndarray) -> dict[str, Any]:
+    """Mean, minimum and per-task decision accuracy, in the words that files and `--json` use."""
+    return {
+        "mean_decision_accuracy": float(np.mean(per_task)),
+        "min_decision_accuracy": float(np.min(per_task)),
+        "per_task": {name: float(x) for name, x in zip(names, per_task, strict=True)},
+    }
+
+
+def keys(seed: int) -> PRNGKeyArray:
+    """The three keys of a run: of the untrained network, of training, of the held-out trials."""
+    return jr.split(jr.key(seed), 3)
+
+
+def create_run(folder: Path, config: Config, battery: Battery) -> None:
+    """Make a run's folder and write its config.toml.
+
+    **Raises:**
+
+    `ValueError` if the step does not divide the battery's frames, or if the folder holds something
+    already or cannot be made.
+    """
+    check_grid(battery, config.integration())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise ValueError(
+                f"{folder} exists and is not empty; choose another --out, or go on with it by "
+                f"`ctrnn train --resume {folder}`."
+            )
+        with atomic_write(folder / "config.toml") as stream:
+            stream.write(config.to_toml().encode())
+    except OSError as error:
+        raise ValueError(f"cannot make the run folder {folder}: {error.strerror}.") from error
+
+
+def open_run(folder: Path) -> Config:
+    """The settings of an existing run.
+
+    **Raises:**
+
+    `ValueError` if the folder is not a run.
+    """
+    if not (folder / "config.toml").is_file():
+        raise ValueError(f"{folder} is not a run: it has no config.toml.")
+    return Config(**load_config(folder / "config.toml"))
+
+
+def train(
+    config: Config,
+    battery: Battery,
+    folder: Path,
+    *,
+    report: Callable[[Progress], None] = lambda progress: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Summary:
+    """Train in a run folder until the steps are done, the target is reached or `stop()` says so.
+
+    Goes on from the folder's newest checkpoint if there is one: an interrupted and resumed run
+    equals an uninterrupted one bit for bit on one backend.
+
+    **Arguments:**
+
+    - `config`, `battery`: the settings, and the battery they name.
+    - `folder`: made by [`ctrnn.create_run`][].
+    - `report`: called about every ten steps.
+    - `stop`: asked after each step; `True` saves and ends.
+
+    **Returns:**
+
+    A [`ctrnn.Summary`][], also written to summary.json beside model.eqx.
+
+    **Raises:**
+
+    `Diverged` if the loss is not finite; checkpoints made before it stay.
+    """
+    begun = time.monotonic()
+    network_key, train_key, held_out_key = keys(config.seed)
+    tasks = len(battery.names)
+    network = config.network(battery.in_size, tasks, battery.out_size, key=network_key)
+    optimiser, integration = config.optimiser(), config.integration()
+    state = start_training(network, optimiser, tasks, key=train_key)
+    step_fn = make_train_step(
+        battery,
+        optimiser,
+        batch_size=config.batch_size,
+        integration=integration,
+        decision_weight=config.decision_weight,
+        focus=config.focus,
+    )
+    evaluate = make_evaluation(
+        battery,
+        trials_per_task=config.evaluation_trials,
+        integration=integration,
+        key=held_out_key,
+    )
+    with _manager(folder) as manager:
+        state = _restore(manager, state)
+        step, per_task = int(state.step), evaluate(state.network)
+        metrics = _Metrics(folder / "metrics.jsonl", step)
+        metrics.write("start", step=step, **_provenance(config))
+        _check_finite(step, 0.0, 0.0, folder)
+        status: Literal["finished", "reached target", "interrupted"] = "finished"
+        recent, since = [], time.monotonic()
+        while step < config.steps:
+            state, seen = step_fn(state)
+            step += 1
+            loss, norm = float(seen.loss), float(seen.gradient_norm)
+            _check_finite(step, loss, norm, folder)
+            recent.append((loss, norm, float(seen.accuracy)))
+            last = step == config.steps
+            if step % _LOG_EVERY == 0 or last:
+                rate = len(recent) * config.batch_size / (time.monotonic() - since)
+                progress = Progress(step, *np.mean(recent, 0).tolist(), rate, per_task)
+                numbers = {k: v for k, v in vars(progress).items() if k != "per_task"}
+                metrics.write("train", **numbers)
+                report(progress)
+                recent, since = [], time.monotonic()
+            if step % config.evaluate_every == 0 or last:
+                per_task = evaluate(state.network)
+                metrics.write("evaluate", step=step, **accuracies(battery.names, per_task))
+                _save(manager, state, float(np.mean(per_task)))
+                recent, since = [], time.monotonic()
+                if config.target_accuracy and np.mean(per_task) >= config.target_accuracy:
+                    status = "reached target"
+                    break
+            if stop():
+                status = "interrupted"
+                per_task = evaluate(state.network)
+                _save(manager, state, float(np.mean(per_task)))
+                break
+        manager.wait_until_finished()
+    summary = Summary(
+        status=status,
+        step=step,
+        trials=step * config.batch_size,
+        seconds=round(time.monotonic() - begun, 1),
+        **accuracies(battery.names, per_task),
+    )
+    settings = config.model_dump(exclude_none=True)
+    save(folder / "model.eqx", state.network, config=settings, tasks=battery.names)
+    with atomic_write(folder / "summary.json") as stream:
+        stream.write(json.dumps(dataclasses.asdict(summary), indent=2).encode())
+    metrics.write("end", step=step, status=status)
+    return summary
+
+
+class _Metrics:
+    """metrics.jsonl: one flushed line per event, readable while it grows."""
+
+    def __init__(self, file: Path, step: int):
+        self.file = file
+        if file.exists():  # events after the checkpoint will happen again
+            kept = [line for line in file.read_text().splitlines() if _at(line) <= step]
+            with atomic_write(file) as stream:
+                stream.write("".join(f"{line}\n" for line in kept).encode())
+
+    def write(self, event: str, **values: Any) -> None:
+        with open(self.file, "a") as stream:
+            stream.write(json.dumps({"event": event, **values}) + "\n")
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The events of a run so far: "start", "train", "evaluate" and "end".
+
+    **Raises:**
+
+    `ValueError` if there are none.
+    """
+    try:
+        lines = (folder / "metrics.jsonl").read_text().splitlines()
+    except OSError as error:
+        raise ValueError(f"{folder} has no metrics.jsonl: {error.strerror}.") from error
+    return [json.loads(line) for line in lines if _at(line) < math.inf]
+
+
+def _at(line: str) -> float:
+    try:
+        return json.loads(line)["step"]
+    except (ValueError, KeyError, TypeError):  # a line cut short when the machine went down
+        return math.inf
+
+
+def _check_finite(step: int, loss: float, norm: float, folder: Path) -> None:
+    if not (math.isfinite(loss) and math.isfinite(norm)):
+        raise Diverged(
+            f"training diverged at step {step}: the loss is {loss} and its gradient's norm {norm}. "
+            f"Try a lower --learning-rate or --gain; what was learned before is in {folder}/checkpoints."
+        )
+
+
+def _provenance(config: Config) -> dict[str, Any]:
+    libraries = ("ctrnn-jax", "jax", "equinox", "diffrax", "optax", "numpy")
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seed": config.seed,
+        "backend": jax.default_backend(),
+        "devices": [d.device_kind for d in jax.devices()],
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in libraries},
+    }
+
+
+def _manager(folder: Path):
+    import orbax.checkpoint as ocp  # over a second to import: only training pays for it
+
+    policy = ocp.checkpoint_managers
+    best = policy.BestN(get_metric_fn=lambda metrics: metrics["accuracy"], n=1)
+    options = ocp.CheckpointManagerOptions(
+        preservation_policy=policy.AnyPreservationPolicy([policy.LatestN(2), best])
+    )
+    return ocp.CheckpointManager((folder / "checkpoints").absolute(), options=options)
+
+
+def _split(state: TrainState) -> tuple[list, Callable[[list], TrainState]]:
+    """The arrays that training changes, and how to put others in their place."""
+    bare = eqx.tree_at(lambda s: s.key, state, jr.key_data(state.key))
+    bare = eqx.tree_at(lambda s: (s.network.graph, s.network.kernel), bare, (None, None))
+    arrays, rest = eqx.partition(bare, eqx.is_array)
+    leaves, structure = jax.tree.flatten(arrays)
+
+    def join(stored: list) -> TrainState:
+        whole = eqx.combine(jax.tree.unflatten(structure, map(jnp.asarray, stored)), rest)
+        whole = eqx.tree_at(lambda s: s.key, whole, jr.wrap_key_data(whole.key))
+        fixed = (state.network.graph, state.network.kernel)
+        return eqx.tree_at(
+            lambda s: (s.network.graph, s.network.kernel), whole, fixed, is_leaf=lambda x: x is None
+        )
+
+    return leaves, join
+
+
+def _save(manager, state: TrainState, accuracy: float) -> None:
+    import orbax.checkpoint as ocp
+
+    manager.save(
+        int(state.step),
+        args=ocp.args.StandardSave(_split(state)[0]),
+        metrics={"accuracy": accuracy},
+        force=True,
+    )
+
+
+def _restore(manager, state: TrainState) -> TrainState:
+    import orbax.checkpoint as ocp
+
+    step = manager.latest_step()
+    if step is None:
+        return state
+    leaves, join = _split(state)
+    try:
+        return join(manager.restore(step, args=ocp.args.StandardRestore(leaves)))
+    except (ValueError, OSError, KeyError) as error:
+        raise CheckpointError(f"cannot restore the checkpoint of step {step}: {error}") from error

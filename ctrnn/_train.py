@@ -1,0 +1,253 @@
+"""Training: loss, one jitted step, evaluation on held-out trials.
+
+Knows a battery only by what it hands over (see `Battery` and `Trials`), so that any tasks will do.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from ._integrate import Integration
+from ._network import RateNetwork
+
+
+class Trials(Protocol):
+    """A batch of trials on a uniform grid of frames; frame k spans `[k dt, (k + 1) dt)`."""
+
+    @property
+    def rule(self) -> Array:
+        """[batch, tasks], constant through a trial."""
+        ...
+
+    @property
+    def labels(self) -> Array:
+        """[batch, time]: the right output at each frame."""
+        ...
+
+    @property
+    def mask(self) -> Array:
+        """[batch, time]: inside the trial."""
+        ...
+
+    @property
+    def decision(self) -> Array:
+        """[batch, time]: inside the decision period."""
+        ...
+
+    def path(self, kind: Literal["step", "linear", "cubic"]) -> diffrax.AbstractPath:
+        """The input over ms, [batch, inputs]."""
+        ...
+
+
+class Battery(Protocol):
+    """What training asks of a set of tasks; `tasks.Battery` is one."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def in_size(self) -> int: ...
+    @property
+    def out_size(self) -> int: ...
+    @property
+    def dt(self) -> float: ...
+    @property
+    def steps(self) -> int: ...
+
+    def batch(self, key: PRNGKeyArray, batch_size: int, weights: Any = None) -> Trials: ...
+    def sample(self, key: PRNGKeyArray, task_ids: Any) -> Any: ...
+    def render(self, spec: Any, key: PRNGKeyArray | None = None) -> Trials: ...
+
+
+class TrainState(eqx.Module):
+    """All that training carries from one step to the next.
+
+    `task_error` [tasks] is a running mean of each task's decision error, `step` the number of
+    steps taken.
+    """
+
+    network: RateNetwork
+    opt_state: Any
+    task_error: Float[Array, " tasks"]
+    key: PRNGKeyArray
+    step: Int[Array, ""]
+
+
+class StepMetrics(eqx.Module):
+    """What one step saw: the loss, the norm of its gradient, accuracy over decision frames."""
+
+    loss: Float[Array, ""]
+    gradient_norm: Float[Array, ""]
+    accuracy: Float[Array, ""]
+
+
+def decision_loss(
+    outputs: Float[Array, "time batch outputs"],
+    labels: Int[Array, "batch time"],
+    mask: Bool[Array, "batch time"],
+    decision: Bool[Array, "batch time"],
+    decision_weight: float = 1.0,
+) -> Float[Array, ""]:
+    """Cross-entropy, averaged over the frames inside trials; decision frames weigh `decision_weight`.
+
+    !!! example
+
+        ```python
+        loss = ctrnn.decision_loss(trajectory.outputs, trial.labels, trial.mask, trial.decision)
+        ```
+    """
+    loss = optax.softmax_cross_entropy_with_integer_labels(outputs, labels.T)
+    weights = mask.T * jnp.where(decision.T, decision_weight, 1.0)
+    return jnp.sum(loss * weights) / jnp.sum(weights)
+
+
+def _correct(outputs, labels, decision):
+    """Per trial: decision frames answered right, and decision frames."""
+    right = (jnp.argmax(outputs, -1).T == labels) & decision
+    return jnp.sum(right, 1), jnp.sum(decision, 1)
+
+
+def _frame_ends(battery: Battery) -> np.ndarray:
+    return battery.dt * np.arange(1, battery.steps + 1)
+
+
+def check_grid(battery: Battery, integration: Integration) -> None:
+    """**Raises:**
+
+    `ValueError` if a fixed step does not divide the battery's frames.
+    """
+    steps = battery.dt / integration.dt
+    if integration.rtol is None and (steps < 1 or abs(steps - round(steps)) > 1e-6):
+        raise ValueError(
+            f"the step of {integration.dt:g} ms does not divide the battery's frames of "
+            f"{battery.dt:g} ms; choose {', '.join(f'{battery.dt / k:g}' for k in (1, 2, 4, 5, 10))}."
+        )
+
+
+def warmup_cosine(learning_rate: float, warmup: int, steps: int) -> optax.Schedule:
+    """A linear rise over `warmup` steps, then half a cosine down to a hundredth at `steps`."""
+    return optax.warmup_cosine_decay_schedule(
+        0.0, learning_rate, warmup, max(steps, warmup + 1), learning_rate / 100
+    )
+
+
+def start_training(
+    network: RateNetwork, optimiser: optax.GradientTransformation, tasks: int, *, key: PRNGKeyArray
+) -> TrainState:
+    """The state before the first step. The network's arrays are copied: steps reuse their memory."""
+    network = jax.tree.map(lambda x: jnp.array(x) if eqx.is_array(x) else x, network)
+    return TrainState(
+        network=network,
+        opt_state=optimiser.init(eqx.filter(network, eqx.is_inexact_array)),
+        task_error=jnp.ones(tasks),
+        key=key,
+        step=jnp.array(0),
+    )
+
+
+def make_train_step(
+    battery: Battery,
+    optimiser: optax.GradientTransformation,
+    *,
+    batch_size: int,
+    integration: Integration,
+    decision_weight: float = 1.0,
+    focus: float = 0.0,
+) -> Callable[[TrainState], tuple[TrainState, StepMetrics]]:
+    """One jitted step: draw a batch, solve, differentiate, update. Its argument's memory is reused.
+
+    **Arguments:**
+
+    - `battery`, `optimiser`, `integration`: where trials come from, what updates the weights, how
+        the equation is solved.
+    - `batch_size`: trials per step.
+    - `decision_weight`: weight of decision frames in the loss.
+    - `focus`: fraction of trials drawn in proportion to each task's running error; the rest are
+        drawn evenly.
+
+    **Returns:**
+
+    `step(state) -> (state, metrics)`. The same state gives the same bits.
+    """
+    times = _frame_ends(battery)
+
+    def loss_fn(parameters, static, trial, key):
+        network: RateNetwork = eqx.combine(parameters, static)
+        trajectory = network(
+            trial.path("step"), times, context=trial.rule, integration=integration, key=key
+        )
+        loss = decision_loss(
+            trajectory.outputs, trial.labels, trial.mask, trial.decision, decision_weight
+        )
+        return loss, _correct(trajectory.outputs, trial.labels, trial.decision)
+
+    @eqx.filter_jit(donate="all")
+    def step(state: TrainState) -> tuple[TrainState, StepMetrics]:
+        batch_key, noise_key = jr.split(jr.fold_in(state.key, state.step))
+        odds = (1 - focus) / len(battery.names) + focus * state.task_error / state.task_error.sum()
+        trial = battery.batch(batch_key, batch_size, odds)
+        parameters, static = eqx.partition(state.network, eqx.is_inexact_array)
+        (loss, (right, frames)), gradient = jax.value_and_grad(loss_fn, has_aux=True)(
+            parameters, static, trial, noise_key
+        )
+        updates, opt_state = optimiser.update(gradient, state.opt_state, parameters)
+        network = eqx.combine(optax.apply_updates(parameters, updates), static)
+        # A running mean over about ten visits of each task.
+        visits = trial.rule.sum(0)
+        error = ((1 - right / frames) @ trial.rule) / jnp.maximum(visits, 1)
+        decay = jnp.power(0.9, visits)
+        state = TrainState(
+            network=network,
+            opt_state=opt_state,
+            task_error=decay * state.task_error + (1 - decay) * error,
+            key=state.key,
+            step=state.step + 1,
+        )
+        metrics = StepMetrics(loss, optax.global_norm(gradient), right.sum() / frames.sum())
+        return state, metrics
+
+    return step
+
+
+def make_evaluation(
+    battery: Battery, *, trials_per_task: int, integration: Integration, key: PRNGKeyArray
+) -> Callable[[RateNetwork], Float[np.ndarray, " tasks"]]:
+    """Decision accuracy per task on fixed held-out trials, all tasks alike.
+
+    Accuracy is the fraction of decision frames, those of no-go trials included, whose largest
+    output is the label.
+
+    **Returns:**
+
+    `evaluate(network) -> accuracy [tasks]`, a jitted solve per chunk of trials.
+    """
+    tasks, times = len(battery.names), _frame_ends(battery)
+    ids = np.repeat(np.arange(tasks), trials_per_task)
+    chunk = min(len(ids), 256)
+    padded = np.resize(ids, -(-len(ids) // chunk) * chunk).reshape(-1, chunk)
+
+    @eqx.filter_jit
+    def solve(network, ids, key):
+        spec_key, noise_key, private_key = jr.split(key, 3)
+        trial = battery.render(battery.sample(spec_key, ids), noise_key)
+        trajectory = network(
+            trial.path("step"), times, context=trial.rule, integration=integration, key=private_key
+        )
+        return _correct(trajectory.outputs, trial.labels, trial.decision)
+
+    def evaluate(network: RateNetwork) -> Float[np.ndarray, " tasks"]:
+        counts = [
+            solve(network, jnp.asarray(ids), jr.fold_in(key, i)) for i, ids in enumerate(padded)
+        ]
+        right, frames = (np.concatenate(c)[: len(ids)] for c in zip(*counts, strict=True))
+        right, frames = (x.reshape(tasks, trials_per_task).sum(1) for x in (right, frames))
+        return right / frames
+
+    return evaluate
