@@ -81,9 +81,7 @@ def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
             )
         )
     collected.__signature__ = inspect.Signature([*parameters.values(), *options])  # pyright: ignore[reportFunctionMemberAccess] any function takes it
-    collected.__annotations__ = {
-        p.name: p.annotation for p in [*parameters.values(), *options]
-    }
+    collected.__annotations__ = {p.name: p.annotation for p in [*parameters.values(), *options]}
     collected.__name__, collected.__doc__ = command.__name__, command.__doc__
     return collected
 
@@ -179,7 +177,10 @@ def evaluate(
         )
         ctrnn.check_grid(battery, integration)
     measure = ctrnn.make_evaluation(
-        battery, trials_per_task=trials, integration=integration, key=ctrnn.keys(config.seed)[2]
+        battery,
+        trials_per_task=trials,
+        integration=integration,
+        key=ctrnn.keys(config.seed).held_out,
     )
     result = ctrnn.accuracies(battery.names, measure(network))
     if as_json:

@@ -35,6 +35,7 @@ from ._recurrence import apply as apply
 from ._recurrence import choose_kernel as choose_kernel
 from ._recurrence import kernel_named as kernel_named
 from ._run import Diverged as Diverged
+from ._run import Keys as Keys
 from ._run import Progress as Progress
 from ._run import Summary as Summary
 from ._run import accuracies as accuracies

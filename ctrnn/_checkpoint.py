@@ -76,7 +76,11 @@ def arrays(network: RateNetwork) -> dict[str, Array]:
 
 
 def save(
-    file: Path | str, network: RateNetwork, *, config: dict | None = None, tasks: tuple[str, ...] = ()
+    file: Path | str,
+    network: RateNetwork,
+    *,
+    config: dict | None = None,
+    tasks: tuple[str, ...] = (),
 ) -> None:
     """Write a network to a typed checkpoint, whole or not at all.
 
@@ -142,10 +146,14 @@ def read_arrays(file: Path | str) -> tuple[Header, dict[str, Array]]:
             header = _read_header(stream, file)
             left = os.fstat(stream.fileno()).st_size - stream.tell()
             if sum(leaf.bytes for leaf in header.leaves) > left:
-                raise CheckpointError(f"{file} is truncated: its header promises more than it holds.")
+                raise CheckpointError(
+                    f"{file} is truncated: its header promises more than it holds."
+                )
             named = {leaf.path: _read_leaf(stream, leaf, file) for leaf in header.leaves}
             if stream.read(1):
-                raise CheckpointError(f"{file} goes on after its last leaf; it is not a checkpoint.")
+                raise CheckpointError(
+                    f"{file} goes on after its last leaf; it is not a checkpoint."
+                )
     except OSError as error:
         raise CheckpointError(f"cannot read {file}: {error.strerror}.") from error
     return header, named
@@ -266,7 +274,9 @@ def _read_header(stream: BinaryIO, file: Path | str) -> Header:
     except (ValueError, RecursionError) as error:
         if isinstance(error, CheckpointError):
             raise
-        raise CheckpointError(f"{file} has a damaged header; it is not a ctrnn checkpoint.") from error
+        raise CheckpointError(
+            f"{file} has a damaged header; it is not a ctrnn checkpoint."
+        ) from error
 
 
 def _read_leaf(stream: BinaryIO, leaf: Leaf, file: Path | str) -> Array:

@@ -67,6 +67,7 @@ class Config(pydantic.BaseModel):
     form: Literal["rate", "current"] = _field("Network", "Form of the equation.", "rate")
     activation: Literal["relu", "softplus", "tanh"] = _field("Network", "Rate function.", "relu")
     gain: float = _field("Network", "Initial spectral radius, about.", 1.0, gt=0)
+    autapse: float = _field("Network", "Initial weight of autapses.", 0.5)
     tau: float = _field("Network", "Time constant in ms.", 100.0, gt=0)
     train_tau: bool = _field("Network", "Learn a time constant per neuron.", False)
     excitatory_fraction: float | None = _field(
@@ -79,7 +80,9 @@ class Config(pydantic.BaseModel):
     solver: Literal["euler", "exponential-euler", "heun", "midpoint", "tsit5", "dopri5"] = _field(
         "Solve", "ODE solver, by name.", "euler"
     )
-    dt: float = _field("Solve", "Step of the solve in ms; divides the battery's 100 ms.", 20.0, gt=0)
+    dt: float = _field(
+        "Solve", "Step of the solve in ms; divides the battery's 100 ms.", 20.0, gt=0
+    )
     steps: int = _field("Training", "Optimiser steps.", 3000, ge=1)
     batch_size: int = _field("Training", "Trials per step.", 64, ge=1)
     learning_rate: float = _field("Training", "Peak learning rate of Adam.", 3e-3, gt=0)
@@ -130,6 +133,7 @@ class Config(pydantic.BaseModel):
             form=self.form,
             activation=self.activation,
             gain=self.gain,
+            autapse=self.autapse,
             excitatory_fraction=self.excitatory_fraction,
             noise=self.noise,
             kernel=self.kernel,

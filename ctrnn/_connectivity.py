@@ -111,7 +111,7 @@ class RandomSparse(AbstractConnectivity):
 class Rewired(AbstractConnectivity):
     """The control for [`ctrnn.Locality`][]: the same fan-in and fan-out for every neuron,
     and no locality. Pairs of synapses of a nearest-neighbour graph exchange their
-    sources, three times each on average, wherever that makes no synapse twice.
+    sources, twice each on average, wherever that makes no synapse twice.
 
     ```python
     graph = ctrnn.Rewired(0.04)(ctrnn.Sheet(32, 32), key=jr.key(0))
@@ -133,7 +133,7 @@ class Rewired(AbstractConnectivity):
         rng, size = _generator(key), space.size
         local = _nearest(space, _fan_in(self.density, size), rng)
         codes = np.asarray(local.targets).astype(np.int64) * size + np.asarray(local.sources)
-        wanted, swapped, accepted = 3 * len(codes), 0, 1
+        wanted, swapped, accepted = 2 * len(codes), 0, 1
         while swapped < wanted and accepted:
             codes, accepted = _exchange(codes, size, rng)
             swapped += accepted
@@ -250,11 +250,10 @@ def _by_distance(
 
 
 def _exchange(codes, size: int, rng: np.random.Generator):
-    """Pairs all synapses at random and swaps the sources of each pair where both
-    results are new. Returns the sorted synapses and how many changed."""
-    half = len(codes) // 2
-    order = rng.permutation(len(codes))
-    first, second = codes[order[:half]], codes[order[half : 2 * half]]
+    """Pairs the synapses (sorted codes) at random and swaps the sources of each pair where
+    that makes two new synapses. Returns the synapses, sorted, and how many are new.
+    """
+    first, second, odd = np.split(rng.permutation(codes), [len(codes) // 2, len(codes) // 2 * 2])
     swap = second % size - first % size
     proposed = np.concatenate([first + swap, second - swap])
     by_code = np.argsort(proposed)
@@ -264,10 +263,7 @@ def _exchange(codes, size: int, rng: np.random.Generator):
     twice = ordered[1:] == ordered[:-1]
     taken[1:] |= twice
     taken[:-1] |= twice
-    fresh = np.empty(2 * half, bool)
+    fresh = np.empty_like(taken)
     fresh[by_code] = ~taken
-    swap = np.where(fresh[:half] & fresh[half:], swap, 0)
-    codes = codes.copy()
-    codes[order[:half]] += swap
-    codes[order[half : 2 * half]] -= swap
-    return np.sort(codes), 2 * np.count_nonzero(swap)
+    swap *= fresh[: len(first)] & fresh[len(first) :]
+    return np.sort(np.concatenate([first + swap, second - swap, odd])), 2 * np.count_nonzero(swap)

@@ -22,13 +22,13 @@ class LeakyParameters(eqx.Module):
 
     `layout` is the recurrent weights as the kernel arranges them; `gain` is dt / tau (Euler) or
     1 - exp(-dt / tau) (exponential Euler); `drive` is bias and constant context; `noise` holds the
-    increments to add at each step.
+    increments to add at each step. As a cotangent, `None` is what nobody asked for.
     """
 
     layout: Any
-    gain: Float[Array, "neurons 1"]
+    gain: Float[Array, "neurons 1"] | None
     input_weights: Float[Array, "neurons inputs"]
-    inputs: Float[Array, "steps inputs batch"]
+    inputs: Float[Array, "steps inputs batch"] | None
     drive: Float[Array, "neurons batch"]
     noise: Float[Array, "steps neurons batch"] | None
     y0: Float[Array, "neurons batch"]
@@ -94,11 +94,13 @@ def _leaky_bwd(residuals, cotangents, perturbed, p, kernel, form, phi):
     y0_bar, (deltas, gain_bars, noise_bar) = jax.lax.scan(
         step, final_bar, (before, drives, before_bar), reverse=True
     )
-    any_layout = any(jax.tree.leaves(perturbed.layout))
     heard = before if form == "rate" else phi(before)
+    layout_bar = jax.tree.map(lambda _: None, p.layout)
+    if any(jax.tree.leaves(perturbed.layout)):
+        layout_bar = kernel.outer(deltas, heard)
     return LeakyParameters(
-        layout=kernel.outer(deltas, heard) if any_layout else jax.tree.map(lambda _: None, p.layout),
-        gain=jnp.sum(gain_bars, 0) if perturbed.gain else None,
+        layout=layout_bar,
+        gain=None if gain_bars is None else jnp.sum(gain_bars, 0),
         input_weights=jnp.einsum("tnb,tib->ni", deltas, p.inputs),
         inputs=jnp.einsum("tnb,ni->tib", deltas, p.input_weights) if perturbed.inputs else None,
         drive=jnp.sum(deltas, 0),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import diffrax
 import equinox as eqx
 import jax
+import jax.core
 import jax.numpy as jnp
 import lineax
 import numpy as np
@@ -169,8 +170,8 @@ def _fixed(network, path, times, context, y0, integration, key):
     drive = network.bias[:, None]
     if context is not None and context.ndim == 2:
         drive = drive + network.context_weights @ context.T
-    held = context is not None and context.ndim == 3
     frame = np.searchsorted(saved, np.arange(len(starts)), side="right")
+    held = context[frame] if context is not None and context.ndim == 3 else None
     noise = None
     if key is not None:
         noise = _noise_steps(network, integration, key, (len(starts), *y0.shape))
@@ -178,8 +179,8 @@ def _fixed(network, path, times, context, y0, integration, key):
     if integration.solver in LEAKY and integration.adjoint in ("auto", "discrete"):
         inputs = jax.vmap(lambda t: path.evaluate(t, left=False))(starts)
         weights = network.input_weights
-        if held:
-            inputs = jnp.concatenate([inputs, context[frame]], -1)
+        if held is not None:
+            inputs = jnp.concatenate([inputs, held], -1)
             weights = jnp.concatenate([weights, network.context_weights], 1)
         parameters = LeakyParameters(
             layout=network.kernel.layout(network.synaptic_weights),
@@ -205,7 +206,7 @@ def _fixed(network, path, times, context, y0, integration, key):
             return (y1 if noise_now is None else y1 + noise_now), y
 
         ends = jnp.asarray(grid[1:], starts.dtype)
-        xs = (starts, ends, context[frame] if held else None, noise)
+        xs = (starts, ends, held, noise)
         final, before = jax.lax.scan(step, y0, xs)
 
     inner = before[saved[saved < len(starts)]]
@@ -251,9 +252,7 @@ def _adaptive(network, path, times, context, y0, integration, key):
         atol=integration.rtol if integration.atol is None else integration.atol,
     )
     if jumps:
-        controller = diffrax.ClipStepSizeController(
-            controller, jump_ts=jnp.concatenate(jumps)
-        )
+        controller = diffrax.ClipStepSizeController(controller, jump_ts=jnp.concatenate(jumps))
     adjoint = (
         diffrax.DirectAdjoint()
         if integration.adjoint == "direct"
@@ -304,7 +303,7 @@ def vector_field(
 
 def _step_grid(t0, times, dt) -> tuple[np.ndarray, np.ndarray]:
     """The step boundaries in ms, and which of them each saved time is."""
-    if isinstance(times, jax.core.Tracer) or isinstance(t0, jax.core.Tracer):
+    if any(isinstance(x, jax.core.Tracer) for x in (times, t0)):
         raise ValueError(
             "a fixed-step solve needs concrete times and path.t0; inside jit, give times as a NumPy "
             "array made outside."
@@ -320,10 +319,8 @@ def _step_grid(t0, times, dt) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _noise_steps(network, integration, key, shape):
-    """Increments of the private noise at each step, with the stationary sd `network.noise`."""
-    tau, h = network.tau[:, None], integration.dt
-    if integration.solver == "exponential-euler":
-        scale = jnp.sqrt(-jnp.expm1(-2 * h / tau))
-    else:
-        scale = jnp.sqrt(2 * h / tau)
-    return network.noise * scale * jax.random.normal(key, shape, network.weights.dtype)
+    """Increments of the private noise, so scaled that its stationary sd does not depend on dt."""
+    h = integration.dt / network.tau[:, None]
+    kept = 1 - h if integration.solver == "euler" else jnp.exp(-h)
+    scale = network.noise * jnp.sqrt(1 - kept**2)
+    return scale * jax.random.normal(key, shape, network.weights.dtype)

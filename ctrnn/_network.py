@@ -69,6 +69,7 @@ class RateNetwork(eqx.Module):
         form: Literal["rate", "current"] = "rate",
         activation: str = "relu",
         gain: float = 1.0,
+        autapse: float = 0.5,
         excitatory_fraction: float | None = None,
         noise: float = 0.0,
         kernel: str = "auto",
@@ -84,6 +85,8 @@ class RateNetwork(eqx.Module):
         - `activation`: "relu", "softplus" or "tanh".
         - `gain`: sd of the initial recurrent weights times the square root of the fan-in; about the
             spectral radius of W.
+        - `autapse`: initial weight of each neuron's synapse onto itself, where it has one. It gives
+            the neuron a memory of its own, of tau / (1 - autapse).
         - `excitatory_fraction`: under Dale's law, the fraction of neurons whose synapses all excite;
             the others inhibit. `None`: weights of either sign.
         - `noise`: stationary standard deviation of each neuron's private noise.
@@ -113,6 +116,7 @@ class RateNetwork(eqx.Module):
         w_key, sign_key, in_key, context_key, out_key = jr.split(key, 5)
         fan_in = jnp.asarray(np.maximum(graph.fan_in, 1))[graph.targets]
         self.weights = gain * jr.normal(w_key, (graph.sources.shape[0],)) / jnp.sqrt(fan_in)
+        self.weights = jnp.where(graph.sources == graph.targets, autapse, self.weights)
         if excitatory_fraction is None:
             self.excitatory = None
         else:
@@ -123,7 +127,9 @@ class RateNetwork(eqx.Module):
                 scale = jnp.where(self.excitatory, weaker, 1 / weaker)
                 self.weights = self.weights * scale[graph.sources]
         self.input_weights = jr.normal(in_key, (n, in_size)) / np.sqrt(max(in_size, 1))
-        self.context_weights = jr.normal(context_key, (n, context_size)) * 0.5
+        self.context_weights = jr.normal(context_key, (n, context_size)) / np.sqrt(
+            max(context_size, 1)
+        )
         self.bias = jnp.zeros(n)
         self.output_weights = jr.normal(out_key, (out_size, n)) / np.sqrt(n)
         self.output_bias = jnp.zeros(out_size)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -73,9 +73,17 @@ def accuracies(names: Iterable[str], per_task: np.ndarray) -> dict[str, Any]:
     }
 
 
-def keys(seed: int) -> PRNGKeyArray:
-    """The three keys of a run: of the untrained network, of training, of the held-out trials."""
-    return jr.split(jr.key(seed), 3)
+class Keys(NamedTuple):
+    """The keys of a run: of the untrained network, of training, of the held-out trials."""
+
+    network: PRNGKeyArray
+    training: PRNGKeyArray
+    held_out: PRNGKeyArray
+
+
+def keys(seed: int) -> Keys:
+    """All that a run draws follows from its seed."""
+    return Keys(*jr.split(jr.key(seed), 3))
 
 
 def create_run(folder: Path, config: Config, battery: Battery) -> None:
@@ -141,11 +149,11 @@ def train(
     `Diverged` if the loss is not finite; checkpoints made before it stay.
     """
     begun = time.monotonic()
-    network_key, train_key, held_out_key = keys(config.seed)
+    key = keys(config.seed)
     tasks = len(battery.names)
-    network = config.network(battery.in_size, tasks, battery.out_size, key=network_key)
+    network = config.network(battery.in_size, tasks, battery.out_size, key=key.network)
     optimiser, integration = config.optimiser(), config.integration()
-    state = start_training(network, optimiser, tasks, key=train_key)
+    state = start_training(network, optimiser, tasks, key=key.training)
     step_fn = make_train_step(
         battery,
         optimiser,
@@ -158,7 +166,7 @@ def train(
         battery,
         trials_per_task=config.evaluation_trials,
         integration=integration,
-        key=held_out_key,
+        key=key.held_out,
     )
     with _manager(folder) as manager:
         state = _restore(manager, state)
@@ -177,7 +185,8 @@ def train(
             last = step == config.steps
             if step % _LOG_EVERY == 0 or last:
                 rate = len(recent) * config.batch_size / (time.monotonic() - since)
-                progress = Progress(step, *np.mean(recent, 0).tolist(), rate, per_task)
+                loss, norm, accuracy = np.mean(recent, 0).tolist()
+                progress = Progress(step, loss, norm, accuracy, rate, per_task)
                 numbers = {k: v for k, v in vars(progress).items() if k != "per_task"}
                 metrics.write("train", **numbers)
                 report(progress)
@@ -242,7 +251,7 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 
 def _at(line: str) -> float:
     try:
-        return json.loads(line)["step"]
+        return float(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):  # a line cut short when the machine went down
         return math.inf
 

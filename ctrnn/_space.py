@@ -50,7 +50,9 @@ class AbstractSpace(eqx.Module):
         distances, indices = tree.query(self.positions, k, workers=-1)
         return indices.reshape(-1, k).astype(np.int32), distances.reshape(-1, k)
 
-    def distance(self, i: Int[Array, "*shape"], j: Int[Array, "*shape"]) -> Float[Array, "*shape"]:
+    def distance(
+        self, i: Int[Array | np.ndarray, "*shape"], j: Int[Array | np.ndarray, "*shape"]
+    ) -> Float[Array, "*shape"]:
         """The distance in mm between neurons `i` and `j`, the short way round if periodic."""
         positions = jnp.asarray(self.positions)
         gap = jnp.abs(positions[i] - positions[j])

@@ -4,7 +4,7 @@ Knows a battery only by what it hands over (see `Battery` and `Trials`), so that
 """
 
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import diffrax
 import equinox as eqx
@@ -19,6 +19,7 @@ from ._integrate import Integration
 from ._network import RateNetwork
 
 
+@runtime_checkable
 class Trials(Protocol):
     """A batch of trials on a uniform grid of frames; frame k spans `[k dt, (k + 1) dt)`."""
 
@@ -47,6 +48,7 @@ class Trials(Protocol):
         ...
 
 
+@runtime_checkable
 class Battery(Protocol):
     """What training asks of a set of tasks; `tasks.Battery` is one."""
 
@@ -110,7 +112,7 @@ def decision_loss(
 
 def _correct(outputs, labels, decision):
     """Per trial: decision frames answered right, and decision frames."""
-    right = (jnp.argmax(outputs, -1).T == labels) & decision
+    right = (labels == jnp.argmax(outputs, -1).T) & decision
     return jnp.sum(right, 1), jnp.sum(decision, 1)
 
 
@@ -198,7 +200,7 @@ def make_train_step(
             parameters, static, trial, noise_key
         )
         updates, opt_state = optimiser.update(gradient, state.opt_state, parameters)
-        network = eqx.combine(optax.apply_updates(parameters, updates), static)
+        network = eqx.combine(eqx.apply_updates(parameters, updates), static)
         # A running mean over about ten visits of each task.
         visits = trial.rule.sum(0)
         error = ((1 - right / frames) @ trial.rule) / jnp.maximum(visits, 1)

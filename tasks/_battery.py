@@ -5,13 +5,14 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
-from ._conventions import Conventions, CORRECTED
-from ._family import AbstractFamily, PERIODS, RING
-from ._render import joined, padded, Scene, scene
-from ._spec import check_spec, check_tasks, TrialSpec
-from ._table import select_names, SETS, TABLE
+from ._conventions import CORRECTED, Conventions
+from ._family import PERIODS, RING, AbstractFamily
+from ._numpy import as_numpy
+from ._render import Scene, joined, padded, scene
+from ._spec import TrialSpec, check_spec, check_tasks
+from ._table import SETS, TABLE, select_names
 from ._trial import Trial
 
 
@@ -73,7 +74,7 @@ class Battery(eqx.Module):
         )
         if np.any(timing[..., :2] * per_turn % 100):
             raise ValueError(f"dt has to divide every duration, which {dt} ms does not")
-        shortest, step, count = np.moveaxis(timing * per_turn // 100, -1, 0)
+        shortest, step, _ = np.moveaxis(timing * per_turn // 100, -1, 0)
         longest = shortest + step * (timing[..., 2] - 1)
         noisy = np.array([[period in row.noisy for period in PERIODS] for row in rows.values()])
         kinds = list(dict.fromkeys(type(row) for row in rows.values()))
@@ -175,7 +176,7 @@ class Battery(eqx.Module):
         `ValueError` if a task is not in the battery.
         """
         check_tasks(task_ids, self.names)
-        return self._sample(key, task_ids)
+        return self._sample(key, task_ids.astype(jnp.int32))
 
     def render(self, spec: TrialSpec, key: PRNGKeyArray | None = None) -> Trial:
         """Renders trials on the time grid.
@@ -196,14 +197,7 @@ class Battery(eqx.Module):
         are not known.)
         """
         check_tasks(spec.task, self.names)
-        check_spec(spec, self.dt)
-        durations = self._durations(spec)
-        if not isinstance(durations, jax.core.Tracer):
-            if np.any(np.sum(durations, axis=1) > self.steps * self.dt):
-                raise ValueError(
-                    f"a trial of this battery lasts at most {self.steps * self.dt:g} ms; "
-                    "shorten the durations of the spec"
-                )
+        check_spec(spec, self._durations(spec), self.dt, self.steps)
         return self._render(spec, key)
 
     @eqx.filter_jit
@@ -255,15 +249,42 @@ class Battery(eqx.Module):
         task_ids = self._draw_tasks(task_key, batch_size * trials, weights)
         scenes = self._scenes(self._sample(sample_key, task_ids))
         scenes = jax.tree.map(lambda x: x.reshape(batch_size, trials, *x.shape[1:]), scenes)
-        frames, trial = joined(scenes, seq_len, noise_key, self.dt, self.conventions)
+        inputs, answer, trial = joined(scenes, seq_len, noise_key, self.dt, self.conventions)
         task = jnp.take_along_axis(task_ids.reshape(batch_size, trials), trial, axis=1)
         return Trial(
             times=jnp.arange(seq_len) * self.dt,
             rule=jax.nn.one_hot(task, self.rule_size),
             length=jnp.full(batch_size, seq_len),
             dt=self.dt,
-            **frames._asdict(),
+            inputs=inputs,
+            **answer._asdict(),
         )
+
+    def numpy_batch(self, seed: int, n: int) -> dict[str, Shaped[np.ndarray, "..."]]:
+        """Draws and renders trials, with noise, as NumPy arrays: for other frameworks.
+
+        **Arguments:**
+
+        - `seed`: an integer; all randomness comes from it.
+        - `n`: number of trials.
+
+        **Returns:**
+
+        The arrays of a [`tasks.Trial`][] by name.
+        """
+        return as_numpy(self.batch(jr.key(seed), n))
+
+    def describe(self, name: str) -> tuple[str, str]:
+        """The family of a task, and what the task asks in one sentence.
+
+        **Raises:**
+
+        `ValueError` if the battery has no such task.
+        """
+        if name not in self.names:
+            raise ValueError(f"this battery has no task {name!r}; it has {', '.join(self.names)}")
+        row = self.rows[name]
+        return type(row).__name__.lower(), row.describe()
 
     def _draw_tasks(
         self, key: PRNGKeyArray, count: int, weights: Float[Array, " tasks"] | None
@@ -277,13 +298,13 @@ class Battery(eqx.Module):
         timing_key, draw_key = jr.split(key)
         shortest, step, count = jnp.moveaxis(self._timing[task_ids, :3], -1, 0)
         uniform = jr.uniform(timing_key, shortest.shape)
-        fixation, stimulus, delay = (shortest + step * jnp.floor(uniform * count).astype(int)).T
+        drawn = shortest + step * jnp.floor(uniform * count).astype(jnp.int32)
         zero = jnp.zeros_like(task_ids)
         spec = TrialSpec(
             task=task_ids,
-            fixation=fixation,
-            stimulus=stimulus,
-            delay=delay,
+            fixation=drawn[:, 0],
+            stimulus=drawn[:, 1],
+            delay=drawn[:, 2],
             modality=zero,
             first=zero,
             second=zero,
@@ -301,7 +322,7 @@ class Battery(eqx.Module):
     @eqx.filter_jit
     def _render(self, spec: TrialSpec, key: PRNGKeyArray | None) -> Trial:
         scenes = self._scenes(spec)
-        frames = padded(
+        inputs, answer = padded(
             scenes, self.steps, self._noisy_steps, key, self.dt, self.conventions
         )
         return Trial(
@@ -309,7 +330,8 @@ class Battery(eqx.Module):
             rule=jax.nn.one_hot(spec.task, self.rule_size),
             length=scenes.ends[:, -1],
             dt=self.dt,
-            **frames._asdict(),
+            inputs=inputs,
+            **answer._asdict(),
         )
 
     def _scenes(self, spec: TrialSpec) -> Scene:
@@ -320,8 +342,10 @@ class Battery(eqx.Module):
         return lay_out(plans, self._durations(spec), self._noisy[spec.task], self.dt)
 
     def _durations(self, spec: TrialSpec) -> Int[Array, "batch 5"]:
+        timing = self._timing[spec.task]
         drawn = jnp.stack([spec.fixation, spec.stimulus, spec.delay], axis=1)
-        return jnp.concatenate([drawn, self._timing[spec.task, 3:, 0]], axis=1)
+        left_out = (timing[:, :3, 0] == 0) & (timing[:, :3, 2] == 1)
+        return jnp.concatenate([jnp.where(left_out, 0, drawn), timing[:, 3:, 0]], axis=1)
 
     def _by_family(self, task_ids: Int[Array, " batch"], call, *args):
         """Calls every family on every trial and keeps the result of the trial's own."""
@@ -331,10 +355,16 @@ class Battery(eqx.Module):
             place = jnp.where(number == kind, self._place[task_ids], 0)
             family = jax.tree.map(lambda field, at=place: field[at], stacked)
             results.append(jax.vmap(call)(family, *args))
-        return jax.tree.map(
-            lambda *options: jax.vmap(jax.lax.select_n)(number, *options), *results
-        )
+
+        def own(*options):
+            kind = jnp.result_type(*options)
+            return jax.vmap(jax.lax.select_n)(number, *[option.astype(kind) for option in options])
+
+        return jax.tree.map(own, *results)
 
 
 def _choices(period: int | range) -> tuple[int, int, int]:
-    return (period[0], period.step, len(period)) if isinstance(period, range) else (period, 0, 1)
+    choices = period if isinstance(period, range) else range(period, period + 1)
+    if not choices or choices[0] < 0 or choices.step < 1:
+        raise ValueError(f"a period lasts 0 ms or longer, or an ascending range, not {period}")
+    return choices[0], choices.step * (len(choices) > 1), len(choices)

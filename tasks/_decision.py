@@ -4,13 +4,12 @@ from typing import ClassVar
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from ._conventions import Conventions
-from ._family import AbstractFamily, Plan, RING, strengths, Timing, turn
+from ._family import RING, AbstractFamily, Plan, Timing, strengths, turn
 from ._reach import turning
 from ._spec import TrialSpec
-
 
 _CONTRASTS = (0.08, 0.16, 0.32, 0.64)
 _LEVELS = (0.3, 0.6, 1.0)
@@ -71,11 +70,14 @@ class Decision(AbstractFamily):
             pair_2 = below(count - adding, 3)
             pair_2 = pair_2 + (adding & (pair_2 >= exchanged))
         pairs = jnp.stack([pair_1, pair_2])
-        coherence = jnp.where(
-            jnp.asarray(self.delayed),
-            jnp.asarray(_IN_TURN, jnp.float32)[pairs % len(_IN_TURN)],
-            jnp.asarray(_AT_ONCE, jnp.float32)[pairs],
-        ).T * self._shown()
+        coherence = (
+            jnp.where(
+                jnp.asarray(self.delayed),
+                jnp.asarray(_IN_TURN, jnp.float32)[pairs % len(_IN_TURN)],
+                jnp.asarray(_AT_ONCE, jnp.float32)[pairs],
+            ).T
+            * self._shown()
+        )
         return dataclasses.replace(
             spec, first=first, second=second, coherence=coherence, first_wins=uniform[4] < 0.5
         )
@@ -113,4 +115,4 @@ class Decision(AbstractFamily):
             attended = 1 if self.attend_1 else 2
             ring = f"both rings, of which ring {attended} counts"
         text = f"Respond towards the stronger of two directions, shown {shown} in {ring}"
-        return text + turning(self.integrate, self.sequence, "delay")
+        return text + turning(int(self.integrate), int(self.sequence), "delay")

@@ -3,13 +3,12 @@ from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Bool, Float, Int, PRNGKeyArray, Real
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
 from ._conventions import Conventions
+from ._spec import RING as RING
 from ._spec import TrialSpec
 
-
-RING = 16
 PERIODS = ("fixation", "stimulus", "delay", "test", "decision")
 
 
@@ -95,8 +94,12 @@ class AbstractFamily(eqx.Module):
         """What the task asks, in one sentence."""
 
 
-def strengths(**periods: Real[ArrayLike, "2 2"]) -> Float[Array, "5 2 2"]:
-    """Strengths for a [`tasks.Plan`][], given (bump by ring) for the periods that show something.
+def strengths(**periods: Shaped[Array, "2 2"]) -> Float[Array, "5 2 2"]:
+    """Strengths for a [`tasks.Plan`][], from those (bump by ring) of the periods that show any.
+
+    **Raises:**
+
+    `ValueError` if there is no such period.
 
     !!! example
 
@@ -104,8 +107,10 @@ def strengths(**periods: Real[ArrayLike, "2 2"]) -> Float[Array, "5 2 2"]:
         tasks.strengths(stimulus=jnp.array([[1.0, 0.0], [0.0, 0.0]]))  # bump 1, in ring 1
         ```
     """
+    if not set(periods) <= set(PERIODS):
+        raise ValueError(f"the periods are {', '.join(PERIODS)}, not {', '.join(periods)}")
     dark = jnp.zeros((2, 2))
-    return jnp.stack([jnp.asarray(periods.get(name, dark), dark.dtype) for name in PERIODS])
+    return jnp.stack([periods.get(name, dark).astype(dark.dtype) for name in PERIODS])
 
 
 def turn(interval: Int[Array, ""]) -> Int[Array, ""]:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from ._conventions import Conventions
-from ._family import AbstractFamily, Plan, RING, strengths, Timing, turn
+from ._family import RING, AbstractFamily, Plan, Timing, strengths, turn
 from ._reach import turning
 from ._spec import TrialSpec
 
@@ -70,4 +70,4 @@ class Match(AbstractFamily):
         if not self.go_on_match:
             rule = "lies in the other half of the ring than" if self.category else "differs from"
         text = f"Respond towards the test if it {rule} the sample, else keep fixating"
-        return text + turning(self.integrate, self.sequence, "delay")
+        return text + turning(int(self.integrate), int(self.sequence), "delay")

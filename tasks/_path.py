@@ -1,9 +1,7 @@
-from typing import Literal
-
 import diffrax
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Real
+from jaxtyping import Array, ArrayLike, Float, Int, Real
 
 
 class GridPath(diffrax.AbstractPath):
@@ -40,7 +38,7 @@ class GridPath(diffrax.AbstractPath):
 
     values: Float[Array, "times ..."]
     dt: float = eqx.field(static=True)
-    kind: Literal["step", "linear", "cubic"] = eqx.field(static=True, default="step")
+    kind: str = eqx.field(static=True, default="step")
 
     def __check_init__(self):
         if self.kind not in ("step", "linear", "cubic"):
@@ -69,8 +67,8 @@ class GridPath(diffrax.AbstractPath):
 
     def evaluate(
         self,
-        t0: Real[Array, ""] | float,
-        t1: Real[Array, ""] | float | None = None,
+        t0: Real[ArrayLike, ""],
+        t1: Real[ArrayLike, ""] | None = None,
         left: bool = False,
     ) -> Float[Array, "..."]:
         """The value at `t0`, or the increment from `t0` to `t1`.
@@ -95,9 +93,7 @@ class GridPath(diffrax.AbstractPath):
             return start + rise * x
         return start + x * (rise - bend * (1 - x) ** 2)
 
-    def derivative(
-        self, t: Real[Array, ""] | float, left: bool = False
-    ) -> Float[Array, "..."]:
+    def derivative(self, t: Real[ArrayLike, ""], left: bool = False) -> Float[Array, "..."]:
         """The slope at `t`, per ms. Zero for `"step"`, whose changes are jumps.
 
         **Arguments:**

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from ._conventions import Conventions
-from ._family import AbstractFamily, Plan, RING, strengths, Timing, turn
+from ._family import RING, AbstractFamily, Plan, Timing, strengths, turn
 from ._spec import TrialSpec
 
 
@@ -69,12 +69,13 @@ class Reach(AbstractFamily):
         when = "at once, while it is shown" if self.reaction else "when fixation ends"
         if self.delayed:
             when = "after a delay"
+        timed = "delay" if self.delayed else "stimulus"
         text = f"Respond {where} the direction shown, {when}"
-        return text + turning(self.integrate, self.sequence, "delay" if self.delayed else "stimulus")
+        return text + turning(int(self.integrate), int(self.sequence), timed)
 
 
-def turning(integrate, sequence, interval: str) -> str:
-    """The end of a task's description: what it integrates, and in what sequence it answers."""
-    way = {1: "anticlockwise", -1: "clockwise"}
-    text = f", turned {way[int(integrate)]} by one ring unit per 100 ms of the {interval}" if integrate else ""
-    return text + (f", then keep turning {way[int(sequence)]}" if sequence else "") + "."
+def turning(integrate: int, sequence: int, interval: str) -> str:
+    """The end of a description: how the answer is turned beforehand and as it is given."""
+    before = f", turned by {integrate:+d} ring unit per 100 ms of the {interval}"
+    during = f", turning on by {sequence:+d} ring unit per 100 ms"
+    return before * bool(integrate) + during * bool(sequence) + "."

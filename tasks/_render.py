@@ -1,6 +1,5 @@
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -8,8 +7,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from ._conventions import Conventions
-from ._family import PERIODS, Plan, RING
-
+from ._family import PERIODS, RING, Plan
 
 _DECISION = PERIODS.index("decision")
 _INPUTS = 1 + 2 * RING
@@ -27,10 +25,9 @@ class Scene(NamedTuple):
     sequence: Int[Array, "*batch"]
 
 
-class Frame(NamedTuple):
-    """One frame of one trial."""
+class Answer(NamedTuple):
+    """What one frame of one trial asks for."""
 
-    inputs: Float[Array, "*batch 33"]
     labels: Int[Array, "*batch"]
     direction: Float[Array, "*batch"]
     period: Int[Array, "*batch"]
@@ -63,60 +60,58 @@ def padded(
     key: PRNGKeyArray | None,
     dt: float,
     conventions: Conventions,
-) -> Frame:
-    """Frames `[batch, steps]` of a batch of scenes, each from its start."""
-    noise = None
-    if key is not None and any(noisy_steps):
-        noise = _cycled_noise(key, len(scenes.go), steps, noisy_steps)
-    read = eqx.filter_vmap(_frame, in_axes=(None, 0, 0, None, None))
-    read = eqx.filter_vmap(read, in_axes=(0, None, 0, None, None))
-    return read(scenes, jnp.arange(steps), noise, dt, conventions)
+) -> tuple[Float[Array, "batch steps 33"], Answer]:
+    """Inputs and answers of a batch of scenes, each from its start and padded at its end."""
+    ends = scenes.ends[:, None]
+    index = jnp.broadcast_to(jnp.arange(steps), (len(ends), steps))
+    period = jnp.sum(index[..., None] >= ends, axis=-1)
+    shown = [field[:, None] for field in jnp.moveaxis(scenes.field, 1, 0)]
+    if key is not None:
+        for place, unit in _cycled_noise(key, len(ends), steps, noisy_steps):
+            shown[place] += scenes.spread[:, None, place] * unit
+    shape = (*period.shape, _INPUTS)
+    shown = [jnp.broadcast_to(field, shape) for field in [*shown, jnp.zeros(shape)]]
+    inputs = jax.lax.select_n(jnp.broadcast_to(period[..., None], shape), *shown)
+    scenes = jax.tree.map(lambda leaf: leaf[:, None], scenes)
+    return inputs, _answer(scenes, index, period, dt, conventions)
 
 
 def joined(
     scenes: Scene, steps: int, key: PRNGKeyArray, dt: float, conventions: Conventions
-) -> tuple[Frame, Int[Array, "batch steps"]]:
-    """Frames `[batch, steps]` of scenes `[batch, trials]`, shown one after the other; and which
-    trial each frame belongs to. The scenes have to last long enough."""
+) -> tuple[Float[Array, "batch steps 33"], Answer, Int[Array, "batch steps"]]:
+    """Inputs and answers of scenes `[batch, trials]` shown one after the other, and which trial
+    each frame belongs to. The scenes have to last for `steps`."""
     ends = jnp.cumsum(scenes.ends[..., -1], axis=1)
-    starts = ends - scenes.ends[..., -1]
     index = jnp.arange(steps)
     trial = jnp.sum(index[:, None] >= ends[:, None], axis=-1)
 
-    def of_its_trial(leaf):
-        return jax.vmap(lambda row, trial: row[trial])(leaf, trial)
+    def at(rows, place):
+        return jax.vmap(lambda rows, place: rows[place])(rows, place)
 
-    unit = jr.normal(key, (*trial.shape, _INPUTS))
-    read = eqx.filter_vmap(_frame, in_axes=(0, 0, 0, None, None))
-    read = eqx.filter_vmap(read, in_axes=(0, 0, 0, None, None))
-    elapsed = index - of_its_trial(starts)
-    noise = (unit,) * len(PERIODS)
-    return read(jax.tree.map(of_its_trial, scenes), elapsed, noise, dt, conventions), trial
+    index = index - at(ends - scenes.ends[..., -1], trial)
+    period = jnp.sum(index[..., None] >= at(scenes.ends, trial), axis=-1)
+    place = trial * len(PERIODS) + period
+    field, spread = (at(rows.reshape(len(rows), -1, _INPUTS), place) for rows in scenes[:2])
+    inputs = field + spread * jr.normal(key, field.shape)
+    scenes = jax.tree.map(lambda rows: at(rows, trial), scenes)
+    return inputs, _answer(scenes, index, period, dt, conventions), trial
 
 
-def _frame(
-    scene: Scene,
-    index: Int[Array, ""],
-    noise: tuple[Float[Array, "33"] | None, ...] | None,
+def _answer(
+    scenes: Scene,
+    index: Int[Array, "batch steps"],
+    period: Int[Array, "batch steps"],
     dt: float,
     conventions: Conventions,
-) -> Frame:
-    """Reads one frame of a scene. `noise` is unit noise by period, `None` where there is none."""
-    period = jnp.sum(index >= scene.ends)
-    inside = period < len(PERIODS)
-    decision = period == _DECISION
-    shown = list(scene.field)
-    for place, unit in enumerate(noise or ()):
-        if unit is not None:
-            shown[place] += scene.spread[place] * unit
-    turns = (index - scene.ends[_DECISION - 1]) // round(100 / dt)
-    answer = (scene.response + scene.sequence * turns) % RING
-    responding = decision & scene.go
-    label = (1 + answer) % RING if conventions.colliding_label else 1 + answer
-    return Frame(
-        inputs=jax.lax.select_n(period, *shown, jnp.zeros_like(shown[0])),
+) -> Answer:
+    turns = (index - scenes.ends[..., _DECISION - 1]) // round(100 / dt)
+    direction = (scenes.response + scenes.sequence * turns) % RING
+    inside, decision = period < len(PERIODS), period == _DECISION
+    responding = decision & scenes.go
+    label = (1 + direction) % RING if conventions.colliding_label else 1 + direction
+    return Answer(
         labels=jnp.where(responding, label, 0),
-        direction=jnp.where(responding, answer * (2 * np.pi / RING), jnp.nan),
+        direction=jnp.where(responding, direction * (2 * np.pi / RING), jnp.nan),
         period=jnp.where(inside, period, -1),
         mask=inside,
         decision=decision,
@@ -125,14 +120,18 @@ def _frame(
 
 def _cycled_noise(
     key: PRNGKeyArray, batch: int, steps: int, noisy_steps: tuple[int, ...]
-) -> tuple[Float[Array, "batch steps 33"] | None, ...]:
+) -> list[tuple[int, Float[Array, "batch steps 33"]]]:
+    """Unit noise for each noisy period."""
     # Noise is drawn for the frames that can be noisy and no others: a noisy period of up to n
     # frames reads its own n rows in a cycle, so none twice. The rows are drawn one after the
     # other, or XLA would draw them anew for every frame that might read them.
+    noisy = [(place, n) for place, n in enumerate(noisy_steps) if n]
+    if not noisy:
+        return []
     keys = jr.split(key, sum(noisy_steps))
     unit = jax.lax.map(lambda key: jr.normal(key, (batch, _INPUTS)), keys)
-    rows = jnp.split(jnp.moveaxis(unit, 0, 1), np.cumsum(noisy_steps)[:-1], axis=1)
-    return tuple(
-        jnp.tile(row, (1, -(-steps // n), 1))[:, :steps] if n else None
-        for row, n in zip(rows, noisy_steps, strict=True)
-    )
+    rows = jnp.split(jnp.moveaxis(unit, 0, 1), np.cumsum([n for _, n in noisy])[:-1], axis=1)
+    return [
+        (place, jnp.tile(row, (1, -(-steps // n), 1))[:, :steps])
+        for row, (place, n) in zip(rows, noisy, strict=True)
+    ]

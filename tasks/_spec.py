@@ -1,9 +1,11 @@
 from collections.abc import Sequence
 
 import equinox as eqx
-import jax
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
+
+RING = 16  # directions of a ring; direction i lies at 2 pi i / 16
 
 
 class TrialSpec(eqx.Module):
@@ -38,24 +40,29 @@ class TrialSpec(eqx.Module):
 
 
 def check_tasks(task_ids: Int[Array, "..."], names: Sequence[str]) -> None:
-    """Raises `ValueError` if a task is not in the battery, as far as the values are known."""
+    """Raises `ValueError` if a task is not in the battery; under `jax.jit` the shape is all that
+    can be looked at."""
     if task_ids.ndim != 1:
-        raise ValueError(f"tasks are given as one array [batch], not {task_ids.shape}")
-    if isinstance(task_ids, jax.core.Tracer):
+        raise ValueError(f"tasks are given as an array [batch], not one of shape {task_ids.shape}")
+    if not _in_range(task_ids, len(names)):
+        raise ValueError(f"this battery has tasks 0 to {len(names) - 1}")
+
+
+def check_spec(spec: TrialSpec, durations: Int[Array, "batch 5"], dt: float, steps: int) -> None:
+    """Raises `ValueError` if a trial, whose periods last `durations` ms, cannot be shown."""
+    for name, count in (("modality", 2), ("first", RING), ("second", RING)):
+        if not _in_range(getattr(spec, name), count):
+            raise ValueError(f"`{name}` of a spec has to lie in 0 to {count - 1}")
+    if isinstance(durations, Tracer):
         return
-    if np.any((np.asarray(task_ids) < 0) | (np.asarray(task_ids) >= len(names))):
-        raise ValueError(f"tasks are numbered 0 to {len(names) - 1} in this battery")
+    milliseconds = np.asarray(durations)
+    if np.any(milliseconds < 0) or np.any(milliseconds % dt):
+        raise ValueError(f"durations of a spec have to be multiples of dt, {dt:g} ms")
+    if np.any(milliseconds.sum(axis=1) > steps * dt):
+        raise ValueError(f"trials of this battery last at most {steps * dt:g} ms; shorten the spec")
 
 
-def check_spec(spec: TrialSpec, dt: float) -> None:
-    """Raises `ValueError` if a trial cannot be, as far as the values are known."""
-    for name, count in (("modality", 2), ("first", 16), ("second", 16)):
-        value = getattr(spec, name)
-        if not isinstance(value, jax.core.Tracer):
-            if np.any((np.asarray(value) < 0) | (np.asarray(value) >= count)):
-                raise ValueError(f"`{name}` of a spec has to lie in 0 to {count - 1}")
-    for name in ("fixation", "stimulus", "delay"):
-        value = getattr(spec, name)
-        if not isinstance(value, jax.core.Tracer):
-            if np.any((np.asarray(value) < 0) | (np.asarray(value) % dt != 0)):
-                raise ValueError(f"`{name}` of a spec has to be a multiple of dt, {dt:g} ms")
+def _in_range(values: Int[Array, "..."], count: int) -> bool:
+    if isinstance(values, Tracer):
+        return True
+    return bool(np.all((np.asarray(values) >= 0) & (np.asarray(values) < count)))

@@ -8,7 +8,6 @@ from ._family import AbstractFamily
 from ._match import Match
 from ._reach import Reach
 
-
 _BASE: dict[str, tuple[type, dict[str, bool]]] = {
     "go": (Reach, {}),
     "rtgo": (Reach, dict(reaction=True)),

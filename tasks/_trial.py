@@ -1,5 +1,3 @@
-from typing import Literal
-
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
@@ -38,7 +36,7 @@ class Trial(eqx.Module):
     length: Int[Array, " batch"]
     dt: float = eqx.field(static=True)
 
-    def path(self, kind: Literal["step", "linear", "cubic"] = "step") -> GridPath:
+    def path(self, kind: str = "step") -> GridPath:
         """The inputs as a function of continuous time: see [`tasks.GridPath`][].
 
         **Arguments:**
@@ -48,5 +46,9 @@ class Trial(eqx.Module):
         **Returns:**
 
         A `diffrax.AbstractPath` from 0 to `time * dt` ms with values `[batch, 33]`.
+
+        **Raises:**
+
+        `ValueError` if `kind` is none of these.
         """
         return GridPath(jnp.moveaxis(self.inputs, 1, 0), self.dt, kind)

@@ -1,0 +1,174 @@
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int32, PyTree
+
+from ._graph import Graph
+
+
+class AbstractKernel(eqx.Module):
+    """A way to multiply a batch of rates by the weights of a graph.
+
+    Kernels differ in speed and memory alone. All take weights as one number per synapse, in
+    the order of the [`ctrnn.Graph`][], and arrange them once per solve (`layout`) for the
+    products of every step. States are neuron-major, `[neurons, batch]`: a neuron's
+    row is then contiguous, and can be fetched whole.
+    """
+
+    @abc.abstractmethod
+    def layout(self, weights: Float[Array, " synapses"]) -> PyTree[Float[Array, "..."]]:
+        """The weights as this kernel wants them: linear, and differentiable by JAX."""
+
+    @abc.abstractmethod
+    def product(
+        self, layout: PyTree[Float[Array, "..."]], rates: Float[Array, "neurons batch"]
+    ) -> Float[Array, "neurons batch"]:
+        """What each neuron hears: `sum_j W_ij rates_j`."""
+
+    @abc.abstractmethod
+    def transpose(
+        self, layout: PyTree[Float[Array, "..."]], delta: Float[Array, "neurons batch"]
+    ) -> Float[Array, "neurons batch"]:
+        """What each neuron is told of its effects: `sum_i W_ij delta_i`."""
+
+    @abc.abstractmethod
+    def outer(
+        self, delta: Float[Array, "time neurons batch"], rates: Float[Array, "time neurons batch"]
+    ) -> PyTree[Float[Array, "..."]]:
+        """The cotangent of the layout: `delta_i rates_j` at every synapse, summed over time
+        and batch. Where a layout holds a weight twice, once for `product` and once for
+        `transpose`, the first takes all of the cotangent and the second none.
+        """
+
+
+def apply(
+    kernel: AbstractKernel,
+    layout: PyTree[Float[Array, "..."]],
+    rates: Float[Array, "neurons batch"],
+) -> Float[Array, "neurons batch"]:
+    """`kernel.product`, with its reverse-mode derivative made of `kernel.transpose` and
+    `kernel.outer`.
+
+    ```python
+    kernel = ctrnn.choose_kernel(graph)
+    heard = ctrnn.apply(kernel, kernel.layout(weights), rates)
+    ```
+
+    **Arguments:**
+
+    - `kernel`: The kernel.
+    - `layout`: The weights, as arranged by `kernel.layout`.
+    - `rates`: The rates, `[neurons, batch]`.
+
+    **Returns:**
+
+    `sum_j W_ij rates_j`, of shape `[neurons, batch]`.
+    """
+    return _product((layout, rates), kernel)
+
+
+@eqx.filter_custom_vjp
+def _product(operands, kernel):
+    layout, rates = operands
+    return kernel.product(layout, rates)
+
+
+@_product.def_fwd
+def _product_forward(perturbed, operands, kernel):
+    del perturbed
+    return _product(operands, kernel), None
+
+
+@_product.def_bwd
+def _product_backward(residuals, delta, perturbed, operands, kernel):
+    del residuals
+    (layout, rates), (layout_perturbed, rates_perturbed) = operands, perturbed
+    wanted = any(jax.tree.leaves(layout_perturbed))
+    return (
+        kernel.outer(delta[None], rates[None]) if wanted else jax.tree.map(lambda _: None, layout),
+        kernel.transpose(layout, delta) if rates_perturbed else None,
+    )
+
+
+class AbstractMatrixKernel(AbstractKernel):
+    """A kernel whose layout is the weight matrix and its transpose. XLA on CPU would
+    otherwise transpose the matrix anew in every step: five times the time of the product.
+    """
+
+    @abc.abstractmethod
+    def matrix(self, weights: Float[Array, " synapses"]) -> Float[Array, "neurons neurons"]:
+        """The weights as a matrix, `[target, source]`."""
+
+    def layout(self, weights):
+        matrix = self.matrix(weights)
+        return matrix, jax.lax.stop_gradient(matrix).T
+
+    def product(self, layout, rates):
+        return layout[0] @ rates
+
+    def transpose(self, layout, delta):
+        return layout[1] @ delta
+
+    def outer(self, delta, rates):
+        time, neurons, batch = delta.shape
+        rows = [x.transpose(1, 0, 2).reshape(neurons, time * batch) for x in (delta, rates)]
+        matrix = rows[0] @ rows[1].T
+        return matrix, jnp.zeros_like(matrix)
+
+
+class DenseKernel(AbstractMatrixKernel):
+    """The matrix product, for a graph with every synapse: its weights are the matrix."""
+
+    size: int = eqx.field(static=True)
+
+    def __init__(self, graph: Graph):
+        if graph.synapses != graph.size**2:
+            raise ValueError(
+                f"The dense kernel needs all {graph.size**2} synapses and the graph has "
+                f"{graph.synapses}: use 'masked'."
+            )
+        self.size = graph.size
+
+    def matrix(self, weights):
+        return weights.reshape(self.size, self.size)
+
+
+class MaskedKernel(AbstractMatrixKernel):
+    """The matrix product with zeros where there is no synapse, for any graph. Time and memory
+    follow the square of the neurons.
+    """
+
+    graph: Graph
+
+    def matrix(self, weights):
+        absent = jnp.zeros((self.graph.size, self.graph.size), weights.dtype)
+        present = absent.at[self.graph.targets, self.graph.sources]
+        return present.set(weights, unique_indices=True, indices_are_sorted=True)
+
+
+class DiagonalKernel(AbstractKernel):
+    """The elementwise product, for a graph of autapses alone."""
+
+    neurons: Int32[Array, " synapses"]
+    size: int = eqx.field(static=True)
+
+    def __init__(self, graph: Graph):
+        if (np.asarray(graph.targets) != np.asarray(graph.sources)).any():
+            raise ValueError("The diagonal kernel takes autapses alone: use 'auto'.")
+        self.neurons = graph.targets
+        self.size = graph.size
+
+    def layout(self, weights):
+        return jnp.zeros(self.size, weights.dtype).at[self.neurons].set(weights)
+
+    def product(self, layout, rates):
+        return layout[:, None] * rates
+
+    def transpose(self, layout, delta):
+        return layout[:, None] * delta
+
+    def outer(self, delta, rates):
+        return (delta * rates).sum((0, 2))

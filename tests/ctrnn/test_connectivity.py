@@ -1,0 +1,170 @@
+"""Graphs: exactly as dense as asked, wired by the rule, the same for the same key."""
+
+import tracemalloc
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ctrnn
+
+SHEET = ctrnn.Sheet(16, 15)
+RULES = [
+    ctrnn.Locality(0.1),
+    ctrnn.Locality(0.1, ctrnn.Gaussian(0.1)),
+    ctrnn.Locality(0.1, ctrnn.Exponential(0.1)),
+    ctrnn.RandomSparse(0.1),
+    ctrnn.Rewired(0.1),
+    ctrnn.Autapse(),
+    ctrnn.Dense(),
+]
+
+
+def pairs(graph):
+    return set(zip(graph.targets.tolist(), graph.sources.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_graphs_are_sorted_simple_and_set_by_the_key(rule):
+    graph = rule(SHEET, key=jr.key(3))
+    code = np.asarray(graph.targets) * graph.size + np.asarray(graph.sources)
+    assert (np.diff(code) > 0).all()
+    assert pairs(rule(SHEET, key=jr.key(3))) == pairs(graph)
+    if not isinstance(rule, ctrnn.Autapse | ctrnn.Dense):
+        assert pairs(rule(SHEET, key=jr.key(4))) != pairs(graph)
+
+
+@pytest.mark.parametrize("rule", [ctrnn.Locality, ctrnn.RandomSparse, ctrnn.Rewired])
+@given(
+    density=st.floats(0.001, 1),
+    rows=st.integers(2, 12),
+    columns=st.integers(2, 12),
+    periodic=st.booleans(),
+    seed=st.integers(0, 9),
+)
+@settings(max_examples=25, deadline=None)
+def test_every_neuron_has_the_same_fan_in(rule, density, rows, columns, periodic, seed):
+    sheet = ctrnn.Sheet(rows, columns, periodic=periodic)
+    graph = rule(density)(sheet, key=jr.key(seed))
+    fan_in = max(1, round(density * sheet.size))
+    assert (graph.fan_in == fan_in).all()
+    assert graph.synapses == fan_in * sheet.size
+    assert graph.density == fan_in / sheet.size
+
+
+@given(
+    density=st.floats(0.01, 1),
+    columns=st.integers(1, 12),
+    periodic=st.booleans(),
+    seed=st.integers(0, 9),
+)
+@settings(max_examples=40, deadline=None)
+def test_locality_hears_the_nearest_and_itself(density, columns, periodic, seed):
+    sheet = ctrnn.Sheet(9, columns, periodic=periodic)
+    mask = np.asarray(ctrnn.Locality(density)(sheet, key=jr.key(seed)).mask())
+    distances = np.asarray(sheet.distance(*np.indices(mask.shape)))
+    assert mask.diagonal().all()
+    farthest_heard = np.where(mask, distances, -np.inf).max(1)
+    nearest_unheard = np.where(mask, np.inf, distances).min(1)
+    assert (farthest_heard <= nearest_unheard + 1e-6).all()
+
+
+def test_ties_at_the_edge_fall_evenly():
+    # Three of the four next neighbours, whichever: each is heard in three draws out of four.
+    rule, sheet = ctrnn.Locality(4 / 64), ctrnn.Sheet(8, 8)
+    masks = np.stack([rule(sheet, key=key).mask() for key in jr.split(jr.key(0), 40)])
+    beside = np.asarray(sheet.distance(*np.indices((64, 64)))).round(3) == 0.05
+    heard = masks.mean(0)[beside]
+    assert heard.mean() == pytest.approx(0.75)
+    assert abs(heard - 0.75).max() < 5 * np.sqrt(0.75 * 0.25 / 40)
+    assert np.ptp([masks[:, i, (i + 1) % 64].mean() for i in range(0, 64, 8)]) < 0.6
+
+
+@pytest.mark.parametrize("kernel", [ctrnn.Gaussian(0.15), ctrnn.Exponential(0.1)])
+def test_distance_kernels_set_density_exactly_and_probability_by_distance(kernel):
+    sheet, density = ctrnn.Sheet(40, 40), 0.01
+    graph = ctrnn.Locality(density, kernel)(sheet, key=jr.key(0))
+    assert graph.synapses == round(density * sheet.size**2)
+    assert np.ptp(graph.fan_in) > 0
+    lengths = np.asarray(graph.lengths)
+    every = np.asarray(sheet.distance(jnp.zeros(sheet.size, int), jnp.arange(sheet.size)))
+    # Drawn without replacement, a pair is present with probability 1 - exp(-c k(d)).
+    edges = np.array([0.04, 0.12, 0.2, 0.3, 0.4])
+    present = np.histogram(lengths, edges)[0] / (sheet.size * np.histogram(every, edges)[0])
+    hazard = -np.log1p(-present)
+    weights = [kernel(every[(every >= a) & (every < b)]).mean() for a, b in zip(edges, edges[1:])]
+    ratio = hazard / weights
+    np.testing.assert_allclose(ratio / ratio[0], 1, atol=0.15)
+
+
+@given(density=st.floats(0.02, 1), seed=st.integers(0, 9))
+@settings(max_examples=15, deadline=None)
+def test_rewiring_keeps_fan_in_and_forgets_distance(density, seed):
+    graph = ctrnn.Rewired(density)(SHEET, key=jr.key(seed))
+    assert (graph.fan_in == max(1, round(density * SHEET.size))).all()
+    anywhere = SHEET.distance(jnp.zeros(SHEET.size, int), jnp.arange(SHEET.size)).mean()
+    assert graph.lengths.mean() == pytest.approx(float(anywhere), rel=0.1)
+
+
+def test_rewiring_keeps_fan_out():
+    # On an open sheet the neurons inside are heard by more than those at the corners.
+    sheet = ctrnn.Sheet(12, 12, periodic=False)
+    rewired = ctrnn.Rewired(0.05)(sheet, key=jr.key(0)).fan_out
+    local = ctrnn.Locality(0.05)(sheet, key=jr.key(0)).fan_out
+    np.testing.assert_array_equal(rewired, local)
+    assert np.ptp(local) > 2
+
+
+def test_autapse_and_dense_are_the_two_ends():
+    assert (ctrnn.Autapse()(SHEET, key=jr.key(0)).mask() == np.eye(SHEET.size)).all()
+    assert ctrnn.Dense()(SHEET, key=jr.key(0)).mask().all()
+    assert ctrnn.Locality(1.0)(SHEET, key=jr.key(0)).density == 1
+
+
+def test_lengths_are_those_of_the_space():
+    graph = ctrnn.Locality(0.05)(SHEET, key=jr.key(0))
+    np.testing.assert_allclose(graph.lengths, SHEET.distance(graph.sources, graph.targets))
+    assert ctrnn.Graph([0, 1], [1, 0], size=2).lengths is None
+
+
+def test_a_graph_holds_integers_alone():
+    leaves = jax.tree.leaves(ctrnn.Locality(0.1)(ctrnn.Points(SHEET.positions), key=jr.key(0)))
+    assert [leaf.dtype for leaf in leaves] == [jnp.int32, jnp.int32]
+
+
+@pytest.mark.parametrize("rule", [ctrnn.Locality, ctrnn.RandomSparse, ctrnn.Rewired])
+@pytest.mark.parametrize("density", [0.0, -0.1, 1.1, float("nan")])
+def test_impossible_densities_are_refused(rule, density):
+    with pytest.raises(ValueError, match="above 0 and at most 1"):
+        rule(density)
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: ctrnn.Gaussian(0.0), "positive"),
+        (lambda: ctrnn.Locality(0.5, ctrnn.Gaussian(1e-3))(SHEET, key=jr.key(0)), "too narrow"),
+        (lambda: ctrnn.Graph([0, 0], [1, 1], size=2), "not two"),
+        (lambda: ctrnn.Graph([0, 2], [1, 1], size=2), "sources must be between 0 and 1"),
+        (lambda: ctrnn.Graph([], [], size=2), "not empty"),
+        (lambda: ctrnn.Graph([0], [1], size=2, space=SHEET), "240 neurons"),
+    ],
+)
+def test_impossible_graphs_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.slow
+def test_memory_follows_the_synapses():
+    sheet = ctrnn.Sheet(64, 64)
+    tracemalloc.start()
+    graph = ctrnn.Locality(0.01)(sheet, key=jr.key(0))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert graph.synapses == 41 * sheet.size
+    assert peak < sheet.size**2  # less than one byte for each pair of neurons
