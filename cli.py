@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Literal, NoReturn, Optional
 
 import numpy as np
 import pydantic
@@ -30,7 +30,7 @@ app = typer.Typer(
 )
 tasks_app = typer.Typer(no_args_is_help=True, help="The battery: list its tasks, look at one.")
 app.add_typer(tasks_app, name="tasks")
-console, complaints = Console(), Console(stderr=True)
+console, complaints = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
 
 Run = Annotated[Path, typer.Argument(help="A run folder, or a checkpoint (.eqx).")]
 
@@ -46,8 +46,8 @@ def _boundary() -> Iterator[None]:
         _fail(str(error), 2)
 
 
-def _fail(sentence: str, code: int) -> None:
-    complaints.print(Text.assemble(("Error: ", "bold red"), sentence), soft_wrap=True)
+def _fail(sentence: str, code: int) -> NoReturn:
+    complaints.print(Text.assemble(("Error: ", "bold red"), sentence))
     raise typer.Exit(code)
 
 
@@ -125,15 +125,14 @@ def train(
         f"{chosen.sparsity:.0%} present, {chosen.solver} {chosen.dt:g} ms, run in {folder}"
     )
     received: list[int] = []
-    with _signals(received), _Display(chosen) as display, _boundary():
-        try:
+    try:
+        with _signals(received), _Display(chosen) as display:
             summary = ctrnn.train(
                 chosen, battery, folder, report=display.show, stop=lambda: bool(received)
             )
-        except ctrnn.Diverged as error:
-            _fail(str(error), 1)
-            return
-    console.print(_accuracy_table(summary.per_task))
+    except (ctrnn.Diverged, ctrnn.CheckpointError, OSError) as error:
+        _fail(str(error), 1)
+    _print_accuracies(summary.per_task)
     console.print(
         f"{summary.status} at step {summary.step} ({summary.trials:,} trials, {summary.seconds:.0f} s): "
         f"mean decision accuracy {summary.mean_decision_accuracy:.3f}, "
@@ -186,7 +185,7 @@ def evaluate(
     if as_json:
         print(json.dumps(result))
         return
-    console.print(_accuracy_table(result["per_task"]))
+    _print_accuracies(result["per_task"])
     console.print(
         f"mean decision accuracy {result['mean_decision_accuracy']:.3f}, "
         f"minimum {result['min_decision_accuracy']:.3f} ({trials} trials per task, "
@@ -239,7 +238,7 @@ def plot(
     """Draw a run: the sheet and who is heard on it, the learning curve, a trial."""
     with _boundary():
         config = ctrnn.open_run(run)
-        network, header = ctrnn.load(_model(run))
+        network, _ = ctrnn.load(_model(run))
         battery = _battery(config)
         name = task or battery.names[0]
         if name not in battery.names:
@@ -279,13 +278,9 @@ def list_(
     table = Table("task", "family", "what it asks")
     family = None
     for name in battery.names:
-        about = tasks.describe(name)
-        table.add_row(
-            name,
-            about.family if about.family != family else "",
-            about.asks,
-        )
-        family = about.family
+        its_family, asks = battery.describe(name)
+        table.add_row(name, its_family if its_family != family else "", asks)
+        family = its_family
     console.print(table)
     console.print(f"{len(battery.names)} tasks")
 
@@ -306,8 +301,8 @@ def show(
         battery = tasks.Battery.select(name, conventions=_CONVENTIONS[conventions])
     trial = battery.batch(jr.key(seed), 1)
     shown = battery.names[int(np.argmax(trial.rule[0]))]
-    about = tasks.describe(shown)
-    console.print(f"[bold]{shown}[/bold] ({about.family}): {about.asks}")
+    family, asks = battery.describe(shown)
+    console.print(f"[bold]{shown}[/bold] ({family}): {asks}")
     periods = np.asarray(trial.period[0])
     for i, period in enumerate(tasks.PERIODS):
         if (periods == i).any():
@@ -347,7 +342,7 @@ def _signals(received: list[int]) -> Iterator[None]:
 
     def note(number: int, frame: Any) -> None:
         received.append(number)
-        signal.signal(number, previous[number])
+        signal.signal(number, previous[signal.Signals(number)])
 
     previous = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -396,16 +391,16 @@ class _Display:
         self.evaluated = progress.per_task
 
 
-def _accuracy_table(per_task: dict[str, float]) -> Table:
+def _print_accuracies(per_task: dict[str, float]) -> None:
     """Base tasks down, their variants across."""
     parts = {name: re.fullmatch(r"(.+?)((?:int[lr])?(?:seq[lr])?)", name) for name in per_task}
     split = {name: (m[1], m[2] or "base") for name, m in parts.items() if m}
     variants = list(dict.fromkeys(variant for _, variant in split.values()))
-    table = Table("task", *variants, title="Decision accuracy on held-out trials")
+    table = Table("task", *variants)
     for base in dict.fromkeys(base for base, _ in split.values()):
         cells = {split[n][1]: per_task[n] for n in per_task if split[n][0] == base}
         table.add_row(base, *(_coloured(cells[v]) if v in cells else "" for v in variants))
-    return table
+    console.print("\nDecision accuracy on held-out trials", table)
 
 
 def _coloured(accuracy: float) -> str:

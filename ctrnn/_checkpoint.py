@@ -182,11 +182,11 @@ def export(
     if form == "eqx":
         save(file, network, config=config, tasks=tasks)
         return [file]
-    named = {path: np.asarray(x) for path, x in arrays(network).items()}
+    named: dict[str, Any] = {path: np.asarray(x) for path, x in arrays(network).items()}
     about = {"network": _describe(network), "config": config or {}, "tasks": tasks}
     if form == "npz":
         with atomic_write(file) as stream:
-            np.savez(stream, about=np.array(json.dumps(about)), **named)
+            np.savez(stream, allow_pickle=False, **(named | {"about": np.array(json.dumps(about))}))
         return [file]
     with atomic_write(file) as stream:
         stream.write(safetensors.numpy.save(named, metadata={"format": "np"}))

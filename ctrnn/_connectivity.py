@@ -218,7 +218,7 @@ def _by_distance(
     # without replacement. They are found a block of targets at a time, and the
     # pool is cut back whenever it holds twice what is wanted, so that memory follows the synapses.
     positions, box, size = space.positions.astype(np.float32), space.box, space.size
-    limit, pool = np.inf, [(np.empty(0, np.float32), np.empty(0, np.int64))]
+    limit, pool = np.inf, list[tuple[np.ndarray, np.ndarray]]()
     rows = max(1, 2**20 // size)
 
     def cut():
@@ -231,7 +231,7 @@ def _by_distance(
     for start in range(0, size, rows):
         gaps = np.abs(positions[start : start + rows, None] - positions)
         if box is not None:
-            gaps = np.minimum(gaps, np.float32(box) - gaps)
+            gaps = np.minimum(gaps, np.asarray(box, np.float32) - gaps)
         odds = kernel(np.sqrt((gaps**2).sum(-1)))
         with np.errstate(divide="ignore"):
             times = rng.standard_exponential(odds.shape, np.float32) / odds

@@ -57,7 +57,8 @@ class GatherKernel(AbstractKernel):
 def _lists(owners, others, synapses, size):
     """The others of each owner, and the synapses that join them: `[passes, group, size]`."""
     fans = np.bincount(owners, minlength=size)
-    passes = -(-fans.max() // _GROUP)
+    # Never one pass: XLA would dissolve the loop, and compute the rates anew for each neighbour.
+    passes = max(2, -(-fans.max() // _GROUP))
     group = -(-fans.max() // passes)
     neurons = np.tile(np.arange(size, dtype=np.int32), (passes * group, 1))
     by = np.full((passes * group, size), len(owners), np.int32)

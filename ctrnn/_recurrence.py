@@ -8,9 +8,23 @@ from ._kernel import DiagonalKernel as DiagonalKernel
 from ._kernel import MaskedKernel as MaskedKernel
 from ._kernel import apply as apply
 
+# Where fetching a neighbour's row overtakes the dense product, on CPU (forward, backward and the
+# gradient of the weights, against the masked product):
+#
+#     density    N=256   N=1024   N=4096   (batch 64)
+#     4 %        0.29    0.32     0.21
+#     10 %       0.57    0.55
+#     20 %       0.85    1.20
+#
+# Rows are as long as the batch, and short ones are fetched in vain: at 4 %, N=256 and 1024,
+# 0.95 and 0.82 with a batch of 8, 0.63 and 0.30 with 16, 0.44 and 0.35 with 256. On accelerators
+# the matrix units favour the dense product for longer, and memory decides.
+_SPARSE, _SPARSE_AT_SMALL_BATCH, _SMALL_BATCH = 0.15, 0.05, 16
+_ACCELERATOR_NEURONS = 16384
+
 
 def choose_kernel(graph: Graph, batch: int = 64, backend: str | None = None) -> AbstractKernel:
-    """The kernel that is fastest for a graph of this kind, as measured.
+    """The kernel that is likely the fastest for a graph, by its density.
 
     **Arguments:**
 
@@ -20,14 +34,17 @@ def choose_kernel(graph: Graph, batch: int = 64, backend: str | None = None) -> 
 
     **Returns:**
 
-    A kernel.
+    [`ctrnn.DenseKernel`][] if every synapse is there, [`ctrnn.DiagonalKernel`][] for autapses
+    alone, [`ctrnn.GatherKernel`][] for a graph that is sparse (on accelerators: and too large for
+    a matrix), else [`ctrnn.MaskedKernel`][].
     """
     backend = jax.default_backend() if backend is None else backend
+    sparse = graph.density < (_SPARSE if batch >= _SMALL_BATCH else _SPARSE_AT_SMALL_BATCH)
     if graph.synapses == graph.size**2:
         return DenseKernel(graph)
     if bool((graph.targets == graph.sources).all()):
         return DiagonalKernel(graph)
-    if backend == "cpu" and graph.density < 0.15:
+    if sparse and (backend == "cpu" or graph.size > _ACCELERATOR_NEURONS):
         return GatherKernel(graph)
     return MaskedKernel(graph)
 

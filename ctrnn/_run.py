@@ -309,6 +309,8 @@ def _split(state: TrainState) -> tuple[list, Callable[[list], TrainState]]:
 def _save(manager, state: TrainState, accuracy: float) -> None:
     import orbax.checkpoint as ocp
 
+    if manager.latest_step() == int(state.step):
+        return
     manager.save(
         int(state.step),
         args=ocp.args.StandardSave(_split(state)[0]),

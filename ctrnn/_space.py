@@ -5,7 +5,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 
 class AbstractSpace(eqx.Module):
@@ -46,7 +46,8 @@ class AbstractSpace(eqx.Module):
         """
         if not 1 <= k <= self.size:
             raise ValueError(f"k must be between 1 and {self.size} neurons; got {k}.")
-        tree = cKDTree(self.positions, boxsize=self.box)
+        # 0 stands for no period.
+        tree = KDTree(self.positions, boxsize=0.0 if self.box is None else self.box)
         distances, indices = tree.query(self.positions, k, workers=-1)
         return indices.reshape(-1, k).astype(np.int32), distances.reshape(-1, k)
 

@@ -291,13 +291,13 @@ class Battery(eqx.Module):
     ) -> Int[Array, " count"]:
         upto = jnp.cumsum(jnp.ones(self.rule_size) if weights is None else weights)
         place = jr.uniform(key, (count,), maxval=upto[-1])
-        return jnp.searchsorted(upto, place, side="right").astype(jnp.int32)
+        return jnp.searchsorted(upto, place, side="right", method="compare_all").astype(jnp.int32)
 
     @eqx.filter_jit
     def _sample(self, key: PRNGKeyArray, task_ids: Int[Array, " batch"]) -> TrialSpec:
-        timing_key, draw_key = jr.split(key)
+        keys = jr.split(key, len(task_ids) + 1)
         shortest, step, count = jnp.moveaxis(self._timing[task_ids, :3], -1, 0)
-        uniform = jr.uniform(timing_key, shortest.shape)
+        uniform = jr.uniform(keys[0], shortest.shape)
         drawn = shortest + step * jnp.floor(uniform * count).astype(jnp.int32)
         zero = jnp.zeros_like(task_ids)
         spec = TrialSpec(
@@ -315,7 +315,7 @@ class Battery(eqx.Module):
         return self._by_family(
             task_ids,
             lambda family, key, spec: family.draw(key, spec, self.conventions),
-            jr.split(draw_key, task_ids.shape),
+            keys[1:],
             spec,
         )
 

@@ -2,12 +2,11 @@ import dataclasses
 from typing import ClassVar
 
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from ._conventions import Conventions
-from ._family import RING, AbstractFamily, Plan, Timing, strengths, turn
+from ._family import RING, AbstractFamily, Plan, Timing, strengths, turn, uniforms
 from ._reach import turning
 from ._spec import TrialSpec
 
@@ -51,7 +50,7 @@ class Decision(AbstractFamily):
         return Timing(fixation, 500, range(0, 1101, 100) if timed else 500, 500, decision)
 
     def draw(self, key: PRNGKeyArray, spec: TrialSpec, conventions: Conventions) -> TrialSpec:
-        uniform = jr.uniform(key, (5,))
+        uniform = uniforms(key)
 
         def below(count, place):
             return jnp.floor(uniform[place] * count).astype(jnp.int32)

@@ -3,6 +3,7 @@ from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
+import jax.random as jr
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
 from ._conventions import Conventions
@@ -111,6 +112,12 @@ def strengths(**periods: Shaped[Array, "2 2"]) -> Float[Array, "5 2 2"]:
         raise ValueError(f"the periods are {', '.join(PERIODS)}, not {', '.join(periods)}")
     dark = jnp.zeros((2, 2))
     return jnp.stack([periods.get(name, dark).astype(dark.dtype) for name in PERIODS])
+
+
+def uniforms(key: PRNGKeyArray) -> Float[Array, "5"]:
+    """As many uniform numbers as any of our families needs to draw a trial. They all ask for the
+    same, so that XLA compiles and draws it once."""
+    return jr.uniform(key, (5,))
 
 
 def turn(interval: Int[Array, ""]) -> Int[Array, ""]:

@@ -2,12 +2,11 @@ import dataclasses
 from typing import ClassVar
 
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from ._conventions import Conventions
-from ._family import RING, AbstractFamily, Plan, Timing, strengths, turn
+from ._family import RING, AbstractFamily, Plan, Timing, strengths, turn, uniforms
 from ._reach import turning
 from ._spec import TrialSpec
 
@@ -38,7 +37,7 @@ class Match(AbstractFamily):
     def draw(self, key: PRNGKeyArray, spec: TrialSpec, conventions: Conventions) -> TrialSpec:
         half = RING // 2
         counts = np.array([2, 2, RING, half])
-        modality, other, first, place = jnp.floor(jr.uniform(key, (4,)) * counts).astype(jnp.int32)
+        modality, other, first, place = jnp.floor(uniforms(key)[:4] * counts).astype(jnp.int32)
         same_category = (self._sample_category(first, conventions) + other) % 2 * half + place
         same = (first + other * half) % RING
         second = jnp.where(self.category, same_category, same)

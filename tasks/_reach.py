@@ -1,12 +1,11 @@
 import dataclasses
 
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from ._conventions import Conventions
-from ._family import RING, AbstractFamily, Plan, Timing, strengths, turn
+from ._family import RING, AbstractFamily, Plan, Timing, strengths, turn, uniforms
 from ._spec import TrialSpec
 
 
@@ -40,7 +39,8 @@ class Reach(AbstractFamily):
 
     def draw(self, key: PRNGKeyArray, spec: TrialSpec, conventions: Conventions) -> TrialSpec:
         del conventions
-        modality, first = jnp.floor(jr.uniform(key, (2,)) * np.array([2, RING])).astype(jnp.int32)
+        counts = np.array([2, RING])
+        modality, first = jnp.floor(uniforms(key)[:2] * counts).astype(jnp.int32)
         return dataclasses.replace(spec, modality=modality, first=first)
 
     def plan(self, spec: TrialSpec, conventions: Conventions) -> Plan:

@@ -1,5 +1,6 @@
 """Graphs: exactly as dense as asked, wired by the rule, the same for the same key."""
 
+import itertools
 import tracemalloc
 
 import jax
@@ -28,6 +29,19 @@ def pairs(graph):
     return set(zip(graph.targets.tolist(), graph.sources.tolist(), strict=True))
 
 
+# In NumPy, for JAX would compile anew for every size that hypothesis draws.
+def fans(graph):
+    both = np.asarray(graph.targets), np.asarray(graph.sources)
+    return [np.bincount(neurons, minlength=graph.size) for neurons in both]
+
+
+def distances_in(space):
+    gaps = np.abs(space.positions[:, None] - space.positions)
+    if space.box is not None:
+        gaps = np.minimum(gaps, space.box - gaps)
+    return np.linalg.norm(gaps, axis=-1)
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_graphs_are_sorted_simple_and_set_by_the_key(rule):
     graph = rule(SHEET, key=jr.key(3))
@@ -46,12 +60,12 @@ def test_graphs_are_sorted_simple_and_set_by_the_key(rule):
     periodic=st.booleans(),
     seed=st.integers(0, 9),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_every_neuron_has_the_same_fan_in(rule, density, rows, columns, periodic, seed):
     sheet = ctrnn.Sheet(rows, columns, periodic=periodic)
     graph = rule(density)(sheet, key=jr.key(seed))
     fan_in = max(1, round(density * sheet.size))
-    assert (graph.fan_in == fan_in).all()
+    assert (fans(graph)[0] == fan_in).all()
     assert graph.synapses == fan_in * sheet.size
     assert graph.density == fan_in / sheet.size
 
@@ -62,11 +76,13 @@ def test_every_neuron_has_the_same_fan_in(rule, density, rows, columns, periodic
     periodic=st.booleans(),
     seed=st.integers(0, 9),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_locality_hears_the_nearest_and_itself(density, columns, periodic, seed):
     sheet = ctrnn.Sheet(9, columns, periodic=periodic)
-    mask = np.asarray(ctrnn.Locality(density)(sheet, key=jr.key(seed)).mask())
-    distances = np.asarray(sheet.distance(*np.indices(mask.shape)))
+    graph = ctrnn.Locality(density)(sheet, key=jr.key(seed))
+    distances = distances_in(sheet)
+    mask = np.zeros(distances.shape, bool)
+    mask[graph.targets, graph.sources] = True
     assert mask.diagonal().all()
     farthest_heard = np.where(mask, distances, -np.inf).max(1)
     nearest_unheard = np.where(mask, np.inf, distances).min(1)
@@ -77,11 +93,10 @@ def test_ties_at_the_edge_fall_evenly():
     # Three of the four next neighbours, whichever: each is heard in three draws out of four.
     rule, sheet = ctrnn.Locality(4 / 64), ctrnn.Sheet(8, 8)
     masks = np.stack([rule(sheet, key=key).mask() for key in jr.split(jr.key(0), 40)])
-    beside = np.asarray(sheet.distance(*np.indices((64, 64)))).round(3) == 0.05
+    beside = distances_in(sheet).round(3) == 0.05
     heard = masks.mean(0)[beside]
     assert heard.mean() == pytest.approx(0.75)
     assert abs(heard - 0.75).max() < 5 * np.sqrt(0.75 * 0.25 / 40)
-    assert np.ptp([masks[:, i, (i + 1) % 64].mean() for i in range(0, 64, 8)]) < 0.6
 
 
 @pytest.mark.parametrize("kernel", [ctrnn.Gaussian(0.15), ctrnn.Exponential(0.1)])
@@ -96,7 +111,9 @@ def test_distance_kernels_set_density_exactly_and_probability_by_distance(kernel
     edges = np.array([0.04, 0.12, 0.2, 0.3, 0.4])
     present = np.histogram(lengths, edges)[0] / (sheet.size * np.histogram(every, edges)[0])
     hazard = -np.log1p(-present)
-    weights = [kernel(every[(every >= a) & (every < b)]).mean() for a, b in zip(edges, edges[1:])]
+    weights = [
+        kernel(every[(every >= a) & (every < b)]).mean() for a, b in itertools.pairwise(edges)
+    ]
     ratio = hazard / weights
     np.testing.assert_allclose(ratio / ratio[0], 1, atol=0.15)
 
@@ -105,9 +122,11 @@ def test_distance_kernels_set_density_exactly_and_probability_by_distance(kernel
 @settings(max_examples=15, deadline=None)
 def test_rewiring_keeps_fan_in_and_forgets_distance(density, seed):
     graph = ctrnn.Rewired(density)(SHEET, key=jr.key(seed))
-    assert (graph.fan_in == max(1, round(density * SHEET.size))).all()
-    anywhere = SHEET.distance(jnp.zeros(SHEET.size, int), jnp.arange(SHEET.size)).mean()
-    assert graph.lengths.mean() == pytest.approx(float(anywhere), rel=0.1)
+    assert (fans(graph)[0] == max(1, round(density * SHEET.size))).all()
+    distances = distances_in(SHEET)
+    assert distances[graph.targets, graph.sources].mean() == pytest.approx(
+        distances.mean(), rel=0.1
+    )
 
 
 def test_rewiring_keeps_fan_out():
@@ -129,6 +148,13 @@ def test_lengths_are_those_of_the_space():
     graph = ctrnn.Locality(0.05)(SHEET, key=jr.key(0))
     np.testing.assert_allclose(graph.lengths, SHEET.distance(graph.sources, graph.targets))
     assert ctrnn.Graph([0, 1], [1, 0], size=2).lengths is None
+
+
+def test_fans_count_synapses():
+    graph = ctrnn.Graph([0, 0, 2], [1, 2, 1], size=3)
+    assert graph.fan_in.tolist() == [0, 2, 1]
+    assert graph.fan_out.tolist() == [2, 0, 1]
+    assert graph.mask().tolist() == [[False] * 3, [True, False, True], [True, False, False]]
 
 
 def test_a_graph_holds_integers_alone():

@@ -5,11 +5,13 @@ import jax.numpy as jnp
 
 import tasks
 
+COUNT = 24_000
 
-def draws(name: str, count: int = 4000, conventions=tasks.CORRECTED, seed: int = 0):
-    """Many drawn trials of one task, as a spec of NumPy arrays."""
-    battery = tasks.Battery.select(name, conventions)
-    return battery.sample(jax.random.key(seed), jnp.zeros(count, jnp.int32))
+
+def draws(name: str, conventions: tasks.Conventions = tasks.CORRECTED) -> tasks.TrialSpec:
+    """Many drawn trials of one task."""
+    battery = tasks.Battery.named("132", conventions)
+    return battery.sample(jax.random.key(0), jnp.full(COUNT, battery.names.index(name)))
 
 
 def one_trial(battery: tasks.Battery, name: str, key=None, **fields):

@@ -12,7 +12,7 @@ NAME = re.compile(
 )
 
 
-def bump(direction: int) -> np.ndarray:
+def bump(direction: np.integer) -> np.ndarray:
     away = np.abs(CHANNELS - direction)
     return 0.8 * np.exp(-0.5 * np.minimum(away, 16 - away) ** 2)
 
