@@ -74,7 +74,7 @@ class Config(pydantic.BaseModel):
         "Network", "Dale's law: the fraction of neurons that excite.", None, ge=0, le=1
     )
     noise: float = _field("Network", "Stationary sd of private noise.", 0.0, ge=0)
-    kernel: Literal["auto", "dense", "masked", "gather", "tiles"] = _field(
+    kernel: Literal["auto", "dense", "masked", "gather"] = _field(
         "Network", "How W r is computed; auto picks by measurement.", "auto"
     )
     solver: Literal["euler", "exponential-euler", "heun", "midpoint", "tsit5", "dopri5"] = _field(

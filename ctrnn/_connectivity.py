@@ -133,10 +133,16 @@ class Rewired(AbstractConnectivity):
         rng, size = _generator(key), space.size
         local = _nearest(space, _fan_in(self.density, size), rng)
         codes = np.asarray(local.targets).astype(np.int64) * size + np.asarray(local.sources)
+        # Where most pairs have a synapse few swaps are free; the absent ones can be rewired instead.
+        crowded = local.density > 0.5
+        if crowded:
+            codes = np.setdiff1d(np.arange(size**2), codes)
         wanted, swapped, accepted = 2 * len(codes), 0, 1
         while swapped < wanted and accepted:
             codes, accepted = _exchange(codes, size, rng)
             swapped += accepted
+        if crowded:
+            codes = np.setdiff1d(np.arange(size**2), codes)
         return Graph(codes % size, codes // size, size, space)
 
 

@@ -246,7 +246,7 @@ def make_evaluation(
 
     def evaluate(network: RateNetwork) -> Float[np.ndarray, " tasks"]:
         counts = [
-            solve(network, jnp.asarray(ids), jr.fold_in(key, i)) for i, ids in enumerate(padded)
+            solve(network, jnp.asarray(row), jr.fold_in(key, i)) for i, row in enumerate(padded)
         ]
         right, frames = (np.concatenate(c)[: len(ids)] for c in zip(*counts, strict=True))
         right, frames = (x.reshape(tasks, trials_per_task).sum(1) for x in (right, frames))
