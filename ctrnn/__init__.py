@@ -22,7 +22,6 @@ from ._connectivity import Locality as Locality
 from ._connectivity import RandomSparse as RandomSparse
 from ._connectivity import Rewired as Rewired
 from ._graph import Graph as Graph
-from ._integrate import Integration as Integration
 from ._integrate import Trajectory as Trajectory
 from ._integrate import integrate as integrate
 from ._network import RateNetwork as RateNetwork
@@ -46,6 +45,7 @@ from ._run import read_metrics as read_metrics
 from ._run import train as train
 from ._solver import SOLVERS as SOLVERS
 from ._solver import ExponentialEuler as ExponentialEuler
+from ._solver import Integration as Integration
 from ._space import AbstractSpace as AbstractSpace
 from ._space import Points as Points
 from ._space import Ring as Ring

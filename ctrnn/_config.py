@@ -12,8 +12,8 @@ from jaxtyping import PRNGKeyArray
 from pydantic import Field
 
 from ._connectivity import AbstractConnectivity, Autapse, Dense, Locality, RandomSparse, Rewired
-from ._integrate import Integration
 from ._network import RateNetwork
+from ._solver import Integration
 from ._space import Sheet
 from ._train import warmup_cosine
 

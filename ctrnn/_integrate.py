@@ -1,7 +1,7 @@
 """One solve: a network, its input path and a grid of times become a trajectory."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import diffrax
 import equinox as eqx
@@ -14,80 +14,12 @@ from jaxtyping import Array, Float, PRNGKeyArray, Real
 
 from ._discrete import LeakyParameters, leaky_solve
 from ._recurrence import apply
-from ._solver import EXPLICIT, IMPLICIT, LEAKY, SOLVERS, leaky_gain, solver_named
+from ._solver import IMPLICIT, LEAKY, Integration, leaky_gain, solver_named
 
 if TYPE_CHECKING:
     from ._network import RateNetwork
 
 _STOCHASTIC = ("heun", "midpoint")
-
-
-class Integration(eqx.Module):
-    """How the equation is solved: solver, step, tolerance and adjoint.
-
-    Without `rtol` the step is fixed; the gradient is then that of the discrete recursion, to
-    rounding. With `rtol` the step adapts and Diffrax's own adjoints differentiate the solve.
-
-    !!! example
-
-        ```python
-        training = ctrnn.Integration()                               # Euler, 20 ms
-        refined = ctrnn.Integration(solver="tsit5", rtol=1e-5)
-        ```
-    """
-
-    solver: str = eqx.field(static=True, default="euler")
-    dt: float = eqx.field(static=True, default=20.0)
-    rtol: float | None = eqx.field(static=True, default=None)
-    atol: float | None = eqx.field(static=True, default=None)
-    adjoint: Literal["auto", "discrete", "scan", "checkpointed", "direct"] = eqx.field(
-        static=True, default="auto"
-    )
-    max_steps: int = eqx.field(static=True, default=16384)
-
-    def __check_init__(self):
-        if self.solver not in SOLVERS:
-            raise ValueError(f"unknown solver {self.solver!r}; choose one of {', '.join(SOLVERS)}.")
-        if not self.dt > 0:
-            raise ValueError(f"dt must be a positive step in ms, got {self.dt}; try dt=20.")
-        if self.rtol is None:
-            if self.atol is not None:
-                raise ValueError("atol without rtol has no effect; give rtol for an adaptive step.")
-            if self.solver in IMPLICIT:
-                raise ValueError(f"{self.solver} needs an adaptive step; give rtol, such as 1e-5.")
-            allowed = ("auto", "discrete", "scan") if self.solver in LEAKY else ("auto", "scan")
-        else:
-            if not self.rtol > 0:
-                raise ValueError(f"rtol must be positive, got {self.rtol}; try 1e-5.")
-            if self.solver in LEAKY:
-                raise ValueError(
-                    f"{self.solver} has no error estimate to adapt its step by; "
-                    f"choose one of {', '.join([*EXPLICIT, *IMPLICIT])}, or leave rtol out."
-                )
-            allowed = ("auto", "checkpointed", "direct")
-        if self.adjoint not in allowed:
-            raise ValueError(
-                f"adjoint {self.adjoint!r} does not go with this solve; "
-                f"choose one of {', '.join(allowed)}."
-            )
-
-
-Integration.__init__.__doc__ = """**Arguments:**
-
-- `solver`: "euler", "exponential-euler", "heun", "midpoint", "tsit5" or "dopri5", and with
-    `rtol` also the implicit "kvaerno3" and "kvaerno5".
-- `dt`: the fixed step, or the first one of an adaptive solve, in ms.
-- `rtol`, `atol`: relative and absolute tolerance of an adaptive solve. `atol` defaults to `rtol`.
-- `adjoint`: "auto" picks the fastest exact one. Fixed step: "discrete" (Euler and exponential
-    Euler: parameter gradients formed in one pass after the reverse scan) or "scan" (autodiff through
-    a scan of the Diffrax solver's steps; also allows forward mode). Adaptive: "checkpointed" or
-    "direct" (Diffrax's `RecursiveCheckpointAdjoint`, `DirectAdjoint`).
-- `max_steps`: an adaptive solve that needs more steps fails.
-
-**Raises:**
-
-`ValueError` if the solver is unknown or the choices do not go together.
-"""
 
 
 class Trajectory(eqx.Module):

@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, Real
 
 from ._graph import Graph
-from ._integrate import Integration, Trajectory, integrate
+from ._integrate import Trajectory, integrate
 from ._recurrence import AbstractKernel, kernel_named
+from ._solver import Integration
 
 ACTIVATIONS: dict[str, Callable] = {
     "relu": jax.nn.relu,

@@ -1,7 +1,7 @@
-"""Solvers by name, and the exponential Euler method, which is exact in the leak."""
+"""How the equation is solved: solvers by name, and the record that chooses among them."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import diffrax
 import equinox as eqx
@@ -88,3 +88,71 @@ def solver_named(name: str, tau: Float[Array, "neurons 1"]) -> diffrax.AbstractS
 def leaky_gain(name: str, dt: float, tau: Float[Array, "neurons 1"]) -> Float[Array, "neurons 1"]:
     """How far one step of a one-stage solver moves the state towards its drive."""
     return dt / tau if name == "euler" else -jnp.expm1(-dt / tau)
+
+
+class Integration(eqx.Module):
+    """How the equation is solved: solver, step, tolerance and adjoint.
+
+    Without `rtol` the step is fixed; the gradient is then that of the discrete recursion, to
+    rounding. With `rtol` the step adapts and Diffrax's own adjoints differentiate the solve.
+
+    !!! example
+
+        ```python
+        training = ctrnn.Integration()                               # Euler, 20 ms
+        refined = ctrnn.Integration(solver="tsit5", rtol=1e-5)
+        ```
+    """
+
+    solver: str = eqx.field(static=True, default="euler")
+    dt: float = eqx.field(static=True, default=20.0)
+    rtol: float | None = eqx.field(static=True, default=None)
+    atol: float | None = eqx.field(static=True, default=None)
+    adjoint: Literal["auto", "discrete", "scan", "checkpointed", "direct"] = eqx.field(
+        static=True, default="auto"
+    )
+    max_steps: int = eqx.field(static=True, default=16384)
+
+    def __check_init__(self):
+        if self.solver not in SOLVERS:
+            raise ValueError(f"unknown solver {self.solver!r}; choose one of {', '.join(SOLVERS)}.")
+        if not self.dt > 0:
+            raise ValueError(f"dt must be a positive step in ms, got {self.dt}; try dt=20.")
+        if self.rtol is None:
+            if self.atol is not None:
+                raise ValueError("atol without rtol has no effect; give rtol for an adaptive step.")
+            if self.solver in IMPLICIT:
+                raise ValueError(f"{self.solver} needs an adaptive step; give rtol, such as 1e-5.")
+            allowed = ("auto", "discrete", "scan") if self.solver in LEAKY else ("auto", "scan")
+        else:
+            if not self.rtol > 0:
+                raise ValueError(f"rtol must be positive, got {self.rtol}; try 1e-5.")
+            if self.solver in LEAKY:
+                raise ValueError(
+                    f"{self.solver} has no error estimate to adapt its step by; "
+                    f"choose one of {', '.join([*EXPLICIT, *IMPLICIT])}, or leave rtol out."
+                )
+            allowed = ("auto", "checkpointed", "direct")
+        if self.adjoint not in allowed:
+            raise ValueError(
+                f"adjoint {self.adjoint!r} does not go with this solve; "
+                f"choose one of {', '.join(allowed)}."
+            )
+
+
+Integration.__init__.__doc__ = """**Arguments:**
+
+- `solver`: "euler", "exponential-euler", "heun", "midpoint", "tsit5" or "dopri5", and with
+    `rtol` also the implicit "kvaerno3" and "kvaerno5".
+- `dt`: the fixed step, or the first one of an adaptive solve, in ms.
+- `rtol`, `atol`: relative and absolute tolerance of an adaptive solve. `atol` defaults to `rtol`.
+- `adjoint`: "auto" picks the fastest exact one. Fixed step: "discrete" (Euler and exponential
+    Euler: parameter gradients formed in one pass after the reverse scan) or "scan" (autodiff through
+    a scan of the Diffrax solver's steps; also allows forward mode). Adaptive: "checkpointed" or
+    "direct" (Diffrax's `RecursiveCheckpointAdjoint`, `DirectAdjoint`).
+- `max_steps`: an adaptive solve that needs more steps fails.
+
+**Raises:**
+
+`ValueError` if the solver is unknown or the choices do not go together.
+"""

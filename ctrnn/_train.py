@@ -15,8 +15,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from ._integrate import Integration
 from ._network import RateNetwork
+from ._solver import Integration
 
 
 @runtime_checkable

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ._integrate import Integration
 from ._network import RateNetwork
+from ._solver import Integration
 from ._train import Battery
 
 
@@ -31,13 +31,20 @@ def run_figure(
     """
     figure = Figure(figsize=(12, 6), layout="constrained")
     grid = figure.add_gridspec(3, 3, width_ratios=[1, 1, 1.5])
-    plot_synapses(figure.add_subplot(grid[:2, 0]), network, network.size // 2)
+    plot_synapses(figure.add_subplot(grid[:2, 0]), network, _central(network))
     plot_mask(figure.add_subplot(grid[:2, 1]), network)
     plot_learning(figure.add_subplot(grid[2, :2]), history)
     plot_trial(
         [figure.add_subplot(grid[i, 2]) for i in range(3)], network, battery, task, integration
     )
     return figure
+
+
+def _central(network: RateNetwork) -> int:
+    if network.graph.space is None:
+        return 0
+    positions = network.graph.space.positions
+    return int(np.argmin(((positions - positions.mean(0)) ** 2).sum(1)))
 
 
 def plot_synapses(axes: Axes, network: RateNetwork, neuron: int) -> None:

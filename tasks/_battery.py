@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Mapping
 
 import equinox as eqx
@@ -12,6 +13,7 @@ from ._family import PERIODS, RING, AbstractFamily
 from ._numpy import as_numpy
 from ._render import Scene, joined, padded, scene
 from ._spec import TrialSpec, check_spec, check_tasks
+from ._stack import Stack, timings
 from ._table import SETS, TABLE, select_names
 from ._trial import Trial
 
@@ -41,9 +43,7 @@ class Battery(eqx.Module):
     steps: int = eqx.field(static=True)
     _shortest: int = eqx.field(static=True)
     _noisy_steps: tuple[int, ...] = eqx.field(static=True)
-    _families: tuple[AbstractFamily, ...]  # one for each class, its fields stacked over its tasks
-    _family: Int[Array, " tasks"]
-    _place: Int[Array, " tasks"]  # within the family
+    _tasks: Stack
     _timing: Int[Array, "tasks 5 3"]  # shortest, step and number of choices, in ms
     _noisy: Bool[Array, "tasks 5"]
 
@@ -69,29 +69,19 @@ class Battery(eqx.Module):
         if not dt > 0 or abs(100 / dt - round(100 / dt)) > 1e-9:
             raise ValueError(f"dt has to divide 100 ms (100, 50, 20, 10, ...), which {dt} does not")
         per_turn = round(100 / dt)
-        timing = np.array(
-            [[_choices(p) for p in row.timing(conventions)] for row in rows.values()], np.int32
-        )
+        timing = timings(rows, conventions)
         if np.any(timing[..., :2] * per_turn % 100):
             raise ValueError(f"dt has to divide every duration, which {dt} ms does not")
-        shortest, step, _ = np.moveaxis(timing * per_turn // 100, -1, 0)
+        shortest, step = np.moveaxis(timing[..., :2] * per_turn // 100, -1, 0)
         longest = shortest + step * (timing[..., 2] - 1)
         noisy = np.array([[period in row.noisy for period in PERIODS] for row in rows.values()])
-        kinds = list(dict.fromkeys(type(row) for row in rows.values()))
-        family = np.array([kinds.index(type(row)) for row in rows.values()], np.int32)
-        members = [[row for row in rows.values() if type(row) is kind] for kind in kinds]
-
         self.names = tuple(rows)
         self.conventions = conventions
         self.dt = float(dt)
         self.steps = int(longest.sum(axis=1).max())
         self._shortest = int(shortest.sum(axis=1).min())
         self._noisy_steps = tuple((longest * noisy).max(axis=0).tolist())
-        self._families = tuple(
-            jax.tree.map(lambda *fields: jnp.asarray(np.stack(fields)), *group) for group in members
-        )
-        self._family = jnp.asarray(family)
-        self._place = jnp.asarray([np.sum(family[:i] == kind) for i, kind in enumerate(family)])
+        self._tasks = Stack(rows)
         self._timing = jnp.asarray(timing)
         self._noisy = jnp.asarray(noisy)
 
@@ -153,11 +143,7 @@ class Battery(eqx.Module):
     @property
     def rows(self) -> dict[str, AbstractFamily]:
         """The tasks by name, to make another battery of."""
-        families = jax.tree.map(np.asarray, self._families)
-        return {
-            name: jax.tree.map(lambda field, at=int(place): field[at].tolist(), families[kind])
-            for name, kind, place in zip(self.names, self._family, self._place, strict=True)
-        }
+        return dict(zip(self.names, self._tasks.rows(), strict=True))
 
     def sample(self, key: PRNGKeyArray, task_ids: Int[Array, " batch"]) -> TrialSpec:
         """Draws what the trials are.
@@ -312,7 +298,7 @@ class Battery(eqx.Module):
             match=zero > 0,
             first_wins=zero == 0,
         )
-        return self._by_family(
+        return self._tasks(
             task_ids,
             lambda family, key, spec: family.draw(key, spec, self.conventions),
             keys[1:],
@@ -335,36 +321,17 @@ class Battery(eqx.Module):
         )
 
     def _scenes(self, spec: TrialSpec) -> Scene:
-        plans = self._by_family(
+        durations = self._durations(spec)
+        fixation, stimulus, delay, *_ = durations.T
+        spec = dataclasses.replace(spec, fixation=fixation, stimulus=stimulus, delay=delay)
+        plans = self._tasks(
             spec.task, lambda family, spec: family.plan(spec, self.conventions), spec
         )
         lay_out = jax.vmap(scene, in_axes=(0, 0, 0, None))
-        return lay_out(plans, self._durations(spec), self._noisy[spec.task], self.dt)
+        return lay_out(plans, durations, self._noisy[spec.task], self.dt)
 
     def _durations(self, spec: TrialSpec) -> Int[Array, "batch 5"]:
         timing = self._timing[spec.task]
         drawn = jnp.stack([spec.fixation, spec.stimulus, spec.delay], axis=1)
         left_out = (timing[:, :3, 0] == 0) & (timing[:, :3, 2] == 1)
         return jnp.concatenate([jnp.where(left_out, 0, drawn), timing[:, 3:, 0]], axis=1)
-
-    def _by_family(self, task_ids: Int[Array, " batch"], call, *args):
-        """Calls every family on every trial and keeps the result of the trial's own."""
-        number = self._family[task_ids]
-        results = []
-        for kind, stacked in enumerate(self._families):
-            place = jnp.where(number == kind, self._place[task_ids], 0)
-            family = jax.tree.map(lambda field, at=place: field[at], stacked)
-            results.append(jax.vmap(call)(family, *args))
-
-        def own(*options):
-            kind = jnp.result_type(*options)
-            return jax.vmap(jax.lax.select_n)(number, *[option.astype(kind) for option in options])
-
-        return jax.tree.map(own, *results)
-
-
-def _choices(period: int | range) -> tuple[int, int, int]:
-    choices = period if isinstance(period, range) else range(period, period + 1)
-    if not choices or choices[0] < 0 or choices.step < 1:
-        raise ValueError(f"a period lasts 0 ms or longer, or an ascending range, not {period}")
-    return choices[0], choices.step * (len(choices) > 1), len(choices)

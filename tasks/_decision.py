@@ -83,7 +83,7 @@ class Decision(AbstractFamily):
 
     def plan(self, spec: TrialSpec, conventions: Conventions) -> Plan:
         coherence = jnp.where(self._shown(), spec.coherence, 0.0)
-        evidence = coherence @ jnp.array([self.attend_1, self.attend_2], float)
+        evidence = jnp.sum(coherence * jnp.array([self.attend_1, self.attend_2]), axis=1)
         tie = evidence[0] == evidence[1]
         chosen = jnp.where(
             jnp.where(tie, spec.first_wins, evidence[0] > evidence[1]), spec.first, spec.second

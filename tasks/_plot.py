@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-_FIXATE = -45.0  # where the answer panel shows "fixate", below the directions
+_FIXATE = -45.0  # where the target panel shows "fixate", below the directions
 
 
 def plot_trial(trial: Trial, index: int, battery: Battery) -> "Figure":
-    """Draws one trial: the fixation input, both rings, and the answer, over time.
+    """Draws one trial: the fixation input, both rings, and the target, over time.
 
     **Arguments:**
 
@@ -28,7 +28,7 @@ def plot_trial(trial: Trial, index: int, battery: Battery) -> "Figure":
 
     **Raises:**
 
-    `ValueError` if the batch has no such trial.
+    `ValueError` if the batch has no such trial, or is a stream.
 
     !!! example
 
@@ -41,6 +41,8 @@ def plot_trial(trial: Trial, index: int, battery: Battery) -> "Figure":
 
     if not 0 <= index < len(trial.length):
         raise ValueError(f"this batch has trials 0 to {len(trial.length) - 1}, not {index}")
+    if trial.rule.ndim != 2:
+        raise ValueError("this is a stream of many trials; draw trials from `Battery.batch`")
     length = int(trial.length[index])
     end = length * trial.dt
     edges = np.arange(length + 1) * trial.dt

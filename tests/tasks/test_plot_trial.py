@@ -39,6 +39,12 @@ def test_a_trial_that_is_not_there(index):
         tasks.plot_trial(trial, index, BATTERY)
 
 
+def test_a_stream_is_no_trial():
+    stream = tasks.Battery.select("go").stream(jax.random.key(0), 1, 40)
+    with pytest.raises(ValueError, match="stream of many trials"):
+        tasks.plot_trial(stream, 0, BATTERY)
+
+
 def test_every_family_can_be_drawn():
     ids = jnp.array([BATTERY.names.index(n) for n in ("rtanti", "dm2", "dnmcseql", "gointr")])
     trial = BATTERY.render(BATTERY.sample(jax.random.key(0), ids))
