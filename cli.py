@@ -113,11 +113,11 @@ def train(
             if settings or config or out or preset != "default":
                 raise ValueError("--resume takes its settings from the run; give no others.")
             chosen, folder = ctrnn.open_run(resume), resume
-            battery = _battery(chosen)
+            battery = _select(chosen.tasks, chosen.conventions)
         else:
             base = ctrnn.PRESETS[preset] | (ctrnn.load_config(config) if config else {})
             chosen = ctrnn.Config(**(base | settings))
-            battery = _battery(chosen)
+            battery = _select(chosen.tasks, chosen.conventions)
             folder = out or _free_folder(chosen)
             ctrnn.create_run(folder, chosen, battery)
     console.print(
@@ -168,7 +168,7 @@ def evaluate(
     with _boundary():
         network, header = ctrnn.load(_model(run))
         config = ctrnn.Config(**header.config)
-        battery = _battery(config)
+        battery = _select(config.tasks, config.conventions)
         if battery.names != header.tasks:
             raise ValueError(f"{run} was trained on other tasks than {config.tasks} now means.")
         integration = ctrnn.Integration(
@@ -239,7 +239,7 @@ def plot(
     with _boundary():
         config = ctrnn.open_run(run)
         network, _ = ctrnn.load(_model(run))
-        battery = _battery(config)
+        battery = _select(config.tasks, config.conventions)
         name = task or battery.names[0]
         if name not in battery.names:
             raise ValueError(f"{run} was not trained on {name!r}; see `ctrnn tasks list`.")
@@ -270,11 +270,11 @@ def config_(
 
 @tasks_app.command("list")
 def list_(
-    names: Annotated[str, typer.Argument(help="Set, names and globs.")] = "132",
+    names: Annotated[str, typer.Argument(help="Set, names and globs, or module:battery.")] = "132",
 ) -> None:
     """The tasks, grouped by family, and what each asks."""
     with _boundary():
-        battery = tasks.Battery.select(names)
+        battery = _select(names)
     table = Table("task", "family", "what it asks")
     family = None
     for name in battery.names:
@@ -288,6 +288,10 @@ def list_(
 @tasks_app.command("show")
 def show(
     name: Annotated[str, typer.Argument(help="A task, such as dlygointr.")],
+    own: Annotated[
+        Optional[str],  # noqa: UP045 as above
+        typer.Option("--tasks", help="Your own battery that has it, module:battery."),
+    ] = None,
     plot: Annotated[Optional[Path], typer.Option(help="Draw a trial to this file.")] = None,  # noqa: UP045
     conventions: Annotated[
         Literal["corrected", "reference"], typer.Option(help="Labels and timings.")
@@ -295,13 +299,16 @@ def show(
     seed: Annotated[int, typer.Option(help="Which trial.", min=0)] = 0,
 ) -> None:
     """What one task asks, and a trial of it."""
+    import jax.numpy as jnp
     import jax.random as jr
 
     with _boundary():
-        battery = tasks.Battery.select(name, conventions=_CONVENTIONS[conventions])
-    trial = battery.batch(jr.key(seed), 1)
-    shown = battery.names[int(np.argmax(trial.rule[0]))]
-    family, asks = battery.describe(shown)
+        battery = _select(own or name, conventions)
+        shown = name if own else battery.names[0]
+        family, asks = battery.describe(shown)
+    spec_key, noise_key = jr.split(jr.key(seed))
+    spec = battery.sample(spec_key, jnp.array([battery.names.index(shown)]))
+    trial = battery.render(spec, noise_key)
     console.print(f"[bold]{shown}[/bold] ({family}): {asks}")
     periods = np.asarray(trial.period[0])
     for i, period in enumerate(tasks.PERIODS):
@@ -319,10 +326,10 @@ def show(
 _CONVENTIONS = {"corrected": tasks.CORRECTED, "reference": tasks.REFERENCE}
 
 
-def _battery(config: ctrnn.Config) -> tasks.Battery:
-    if ":" in config.tasks:
-        return tasks.load(config.tasks)
-    return tasks.Battery.select(config.tasks, conventions=_CONVENTIONS[config.conventions])
+def _select(names: str, conventions: str = "corrected") -> tasks.Battery:
+    if ":" in names:
+        return tasks.load(names)
+    return tasks.Battery.select(names, conventions=_CONVENTIONS[conventions])
 
 
 def _model(run: Path) -> Path:

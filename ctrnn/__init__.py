@@ -24,6 +24,7 @@ from ._connectivity import Rewired as Rewired
 from ._graph import Graph as Graph
 from ._integrate import Trajectory as Trajectory
 from ._integrate import integrate as integrate
+from ._metrics import read_metrics as read_metrics
 from ._network import RateNetwork as RateNetwork
 from ._recurrence import AbstractKernel as AbstractKernel
 from ._recurrence import DenseKernel as DenseKernel
@@ -41,7 +42,6 @@ from ._run import accuracies as accuracies
 from ._run import create_run as create_run
 from ._run import keys as keys
 from ._run import open_run as open_run
-from ._run import read_metrics as read_metrics
 from ._run import train as train
 from ._solver import SOLVERS as SOLVERS
 from ._solver import ExponentialEuler as ExponentialEuler

@@ -66,7 +66,7 @@ class Config(pydantic.BaseModel):
     )
     form: Literal["rate", "current"] = _field("Network", "Form of the equation.", "rate")
     activation: Literal["relu", "softplus", "tanh"] = _field("Network", "Rate function.", "relu")
-    gain: float = _field("Network", "Initial spectral radius, about.", 1.0, gt=0)
+    gain: float = _field("Network", "Initial spectral radius, about.", 0.7, gt=0)
     autapse: float = _field("Network", "Initial weight of autapses.", 0.5)
     tau: float = _field("Network", "Time constant in ms.", 100.0, gt=0)
     train_tau: bool = _field("Network", "Learn a time constant per neuron.", False)
@@ -78,14 +78,14 @@ class Config(pydantic.BaseModel):
         "Network", "How W r is computed; auto picks by measurement.", "auto"
     )
     solver: Literal["euler", "exponential-euler", "heun", "midpoint", "tsit5", "dopri5"] = _field(
-        "Solve", "ODE solver, by name.", "euler"
+        "Solve", "ODE solver, by name.", "exponential-euler"
     )
     dt: float = _field(
-        "Solve", "Step of the solve in ms; divides the battery's 100 ms.", 20.0, gt=0
+        "Solve", "Step of the solve in ms; divides the battery's 100 ms.", 50.0, gt=0
     )
     steps: int = _field("Training", "Optimiser steps.", 3000, ge=1)
     batch_size: int = _field("Training", "Trials per step.", 64, ge=1)
-    learning_rate: float = _field("Training", "Peak learning rate of Adam.", 3e-3, gt=0)
+    learning_rate: float = _field("Training", "Peak learning rate of Adam.", 5e-3, gt=0)
     warmup: int = _field("Training", "Steps of linear warm-up; a cosine decay follows.", 100, ge=0)
     clip: float = _field("Training", "Largest gradient norm; larger ones are scaled.", 1.0, gt=0)
     decision_weight: float = _field("Training", "Loss weight of decision frames.", 1.0, gt=0)

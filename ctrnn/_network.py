@@ -69,7 +69,7 @@ class RateNetwork(eqx.Module):
         train_tau: bool = False,
         form: Literal["rate", "current"] = "rate",
         activation: str = "relu",
-        gain: float = 1.0,
+        gain: float = 0.7,
         autapse: float = 0.5,
         excitatory_fraction: float | None = None,
         noise: float = 0.0,

@@ -11,18 +11,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from ._checkpoint import CheckpointError, atomic_write, save
+from ._checkpoint import atomic_write, save
 from ._config import Config, load_config
+from ._metrics import Metrics
+from ._resume import open_checkpoints, restore_state, save_state
 from ._train import (
     Battery,
-    TrainState,
     check_grid,
     make_evaluation,
     make_train_step,
@@ -168,12 +167,11 @@ def train(
         integration=integration,
         key=key.held_out,
     )
-    with _manager(folder) as manager:
-        state = _restore(manager, state)
+    with open_checkpoints(folder) as manager:
+        state = restore_state(manager, state)
         step, per_task = int(state.step), evaluate(state.network)
-        metrics = _Metrics(folder / "metrics.jsonl", step)
+        metrics = Metrics(folder / "metrics.jsonl", step)
         metrics.write("start", step=step, **_provenance(config))
-        _check_finite(step, 0.0, 0.0, folder)
         status: Literal["finished", "reached target", "interrupted"] = "finished"
         recent, since = [], time.monotonic()
         while step < config.steps:
@@ -191,18 +189,17 @@ def train(
                 metrics.write("train", **numbers)
                 report(progress)
                 recent, since = [], time.monotonic()
-            if step % config.evaluate_every == 0 or last:
+            stopping = stop()
+            if step % config.evaluate_every == 0 or last or stopping:
                 per_task = evaluate(state.network)
                 metrics.write("evaluate", step=step, **accuracies(battery.names, per_task))
-                _save(manager, state, float(np.mean(per_task)))
+                save_state(manager, state, float(np.mean(per_task)))
                 recent, since = [], time.monotonic()
                 if config.target_accuracy and np.mean(per_task) >= config.target_accuracy:
                     status = "reached target"
                     break
-            if stop():
+            if stopping and not last:
                 status = "interrupted"
-                per_task = evaluate(state.network)
-                _save(manager, state, float(np.mean(per_task)))
                 break
         manager.wait_until_finished()
     summary = Summary(
@@ -218,42 +215,6 @@ def train(
         stream.write(json.dumps(dataclasses.asdict(summary), indent=2).encode())
     metrics.write("end", step=step, status=status)
     return summary
-
-
-class _Metrics:
-    """metrics.jsonl: one flushed line per event, readable while it grows."""
-
-    def __init__(self, file: Path, step: int):
-        self.file = file
-        if file.exists():  # events after the checkpoint will happen again
-            kept = [line for line in file.read_text().splitlines() if _at(line) <= step]
-            with atomic_write(file) as stream:
-                stream.write("".join(f"{line}\n" for line in kept).encode())
-
-    def write(self, event: str, **values: Any) -> None:
-        with open(self.file, "a") as stream:
-            stream.write(json.dumps({"event": event, **values}) + "\n")
-
-
-def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The events of a run so far: "start", "train", "evaluate" and "end".
-
-    **Raises:**
-
-    `ValueError` if there are none.
-    """
-    try:
-        lines = (folder / "metrics.jsonl").read_text().splitlines()
-    except OSError as error:
-        raise ValueError(f"{folder} has no metrics.jsonl: {error.strerror}.") from error
-    return [json.loads(line) for line in lines if _at(line) < math.inf]
-
-
-def _at(line: str) -> float:
-    try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):  # a line cut short when the machine went down
-        return math.inf
 
 
 def _check_finite(step: int, loss: float, norm: float, folder: Path) -> None:
@@ -275,58 +236,3 @@ def _provenance(config: Config) -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": {name: version(name) for name in libraries},
     }
-
-
-def _manager(folder: Path):
-    import orbax.checkpoint as ocp  # over a second to import: only training pays for it
-
-    policy = ocp.checkpoint_managers
-    best = policy.BestN(get_metric_fn=lambda metrics: metrics["accuracy"], n=1)
-    options = ocp.CheckpointManagerOptions(
-        preservation_policy=policy.AnyPreservationPolicy([policy.LatestN(2), best])
-    )
-    return ocp.CheckpointManager((folder / "checkpoints").absolute(), options=options)
-
-
-def _split(state: TrainState) -> tuple[list, Callable[[list], TrainState]]:
-    """The arrays that training changes, and how to put others in their place."""
-    bare = eqx.tree_at(lambda s: s.key, state, jr.key_data(state.key))
-    bare = eqx.tree_at(lambda s: (s.network.graph, s.network.kernel), bare, (None, None))
-    arrays, rest = eqx.partition(bare, eqx.is_array)
-    leaves, structure = jax.tree.flatten(arrays)
-
-    def join(stored: list) -> TrainState:
-        whole = eqx.combine(jax.tree.unflatten(structure, map(jnp.asarray, stored)), rest)
-        whole = eqx.tree_at(lambda s: s.key, whole, jr.wrap_key_data(whole.key))
-        fixed = (state.network.graph, state.network.kernel)
-        return eqx.tree_at(
-            lambda s: (s.network.graph, s.network.kernel), whole, fixed, is_leaf=lambda x: x is None
-        )
-
-    return leaves, join
-
-
-def _save(manager, state: TrainState, accuracy: float) -> None:
-    import orbax.checkpoint as ocp
-
-    if manager.latest_step() == int(state.step):
-        return
-    manager.save(
-        int(state.step),
-        args=ocp.args.StandardSave(_split(state)[0]),
-        metrics={"accuracy": accuracy},
-        force=True,
-    )
-
-
-def _restore(manager, state: TrainState) -> TrainState:
-    import orbax.checkpoint as ocp
-
-    step = manager.latest_step()
-    if step is None:
-        return state
-    leaves, join = _split(state)
-    try:
-        return join(manager.restore(step, args=ocp.args.StandardRestore(leaves)))
-    except (ValueError, OSError, KeyError) as error:
-        raise CheckpointError(f"cannot restore the checkpoint of step {step}: {error}") from error
