@@ -12,9 +12,9 @@ import lineax
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, Real
 
-from ._discrete import LeakyParameters, leaky_solve
+from ._discrete import Scheme, SolveParameters, discrete_solve
 from ._recurrence import apply
-from ._solver import IMPLICIT, LEAKY, Integration, leaky_gain, solver_named
+from ._solver import IMPLICIT, Integration, solver_named, step_gain, tableau
 
 if TYPE_CHECKING:
     from ._network import RateNetwork
@@ -108,29 +108,36 @@ def _fixed(network, path, times, context, y0, integration, key):
     if key is not None:
         noise = _noise_steps(network, integration, key, (len(starts), *y0.shape))
 
-    if integration.solver in LEAKY and integration.adjoint in ("auto", "discrete"):
-        inputs = jax.vmap(lambda t: path.evaluate(t, left=False))(starts)
+    if integration.adjoint != "scan":
+        a, b, c = tableau(integration.solver)
+        # Stages at the end of a step belong to it, not to the input's next frame.
+        latest = jnp.nextafter(starts + integration.dt, starts)
+        stage_times = jnp.minimum(
+            starts[:, None] + integration.dt * jnp.asarray(c), latest[:, None]
+        )
+        inputs = jax.vmap(jax.vmap(lambda t: path.evaluate(t, left=False)))(stage_times)
         weights = network.input_weights
         if held is not None:
+            held = jnp.broadcast_to(held[:, None], (*inputs.shape[:3], held.shape[-1]))
             inputs = jnp.concatenate([inputs, held], -1)
             weights = jnp.concatenate([weights, network.context_weights], 1)
-        parameters = LeakyParameters(
+        parameters = SolveParameters(
             layout=network.kernel.layout(network.synaptic_weights),
-            gain=leaky_gain(integration.solver, integration.dt, tau) * jnp.ones_like(tau),
+            gain=step_gain(integration.solver, integration.dt, tau) * jnp.ones_like(tau),
             input_weights=weights,
-            inputs=jnp.swapaxes(inputs, 1, 2),
+            inputs=jnp.swapaxes(inputs, 2, 3),
             drive=jnp.broadcast_to(drive, y0.shape),
             noise=noise,
             y0=y0,
         )
-        before, final = leaky_solve(parameters, network.kernel, network.form, network.phi)
+        scheme = Scheme(network.form, network.phi, a, b)
+        before, final = discrete_solve(parameters, network.kernel, scheme)
     else:
         solver = solver_named(integration.solver, tau)
         field = vector_field(network, path, drive)
 
         def step(y, xs):
             t0, t1, context_now, noise_now = xs
-            # Stages at the end of a step belong to it, not to the input's next frame.
             args = (jnp.nextafter(t1, t0), context_now)
             terms = diffrax.ODETerm(field)
             state = solver.init(terms, t0, t1, y, args)

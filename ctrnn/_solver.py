@@ -7,6 +7,7 @@ import diffrax
 import equinox as eqx
 import jax.numpy as jnp
 import lineax
+import numpy as np
 import optimistix
 from diffrax import RESULTS, AbstractTerm
 from jaxtyping import Array, Float
@@ -66,9 +67,9 @@ EXPLICIT = {
     "dopri5": diffrax.Dopri5,
 }
 IMPLICIT = {"kvaerno3": diffrax.Kvaerno3, "kvaerno5": diffrax.Kvaerno5}
-LEAKY = ("euler", "exponential-euler")
+ONE_STAGE = ("euler", "exponential-euler")
 
-SOLVERS: tuple[str, ...] = (*LEAKY, *EXPLICIT, *IMPLICIT)
+SOLVERS: tuple[str, ...] = (*ONE_STAGE, *EXPLICIT, *IMPLICIT)
 """Names accepted by [`ctrnn.Integration`][]."""
 
 
@@ -85,9 +86,19 @@ def solver_named(name: str, tau: Float[Array, "neurons 1"]) -> diffrax.AbstractS
     return EXPLICIT[name]()
 
 
-def leaky_gain(name: str, dt: float, tau: Float[Array, "neurons 1"]) -> Float[Array, "neurons 1"]:
-    """How far one step of a one-stage solver moves the state towards its drive."""
-    return dt / tau if name == "euler" else -jnp.expm1(-dt / tau)
+def tableau(name: str) -> tuple[tuple, tuple[float, ...], tuple[float, ...]]:
+    """Butcher's a (rows), b and c of an explicit solver, without stages that only estimate errors."""
+    if name in ONE_STAGE:
+        return ((),), (1.0,), (0.0,)
+    of = EXPLICIT[name].tableau
+    b = np.trim_zeros(np.asarray(of.b_sol), "b").tolist()
+    rows = ((), *(tuple(row.tolist()) for row in map(np.asarray, of.a_lower)))
+    return rows[: len(b)], tuple(b), (0.0, *np.asarray(of.c).tolist())[: len(b)]
+
+
+def step_gain(name: str, dt: float, tau: Float[Array, "neurons 1"]) -> Float[Array, "neurons 1"]:
+    """The step in units of tau; for exponential Euler, the part of the leak that it covers."""
+    return -jnp.expm1(-dt / tau) if name == "exponential-euler" else dt / tau
 
 
 class Integration(eqx.Module):
@@ -123,11 +134,11 @@ class Integration(eqx.Module):
                 raise ValueError("atol without rtol has no effect; give rtol for an adaptive step.")
             if self.solver in IMPLICIT:
                 raise ValueError(f"{self.solver} needs an adaptive step; give rtol, such as 1e-5.")
-            allowed = ("auto", "discrete", "scan") if self.solver in LEAKY else ("auto", "scan")
+            allowed = ("auto", "discrete", "scan")
         else:
             if not self.rtol > 0:
                 raise ValueError(f"rtol must be positive, got {self.rtol}; try 1e-5.")
-            if self.solver in LEAKY:
+            if self.solver in ONE_STAGE:
                 raise ValueError(
                     f"{self.solver} has no error estimate to adapt its step by; "
                     f"choose one of {', '.join([*EXPLICIT, *IMPLICIT])}, or leave rtol out."
@@ -146,10 +157,10 @@ Integration.__init__.__doc__ = """**Arguments:**
     `rtol` also the implicit "kvaerno3" and "kvaerno5".
 - `dt`: the fixed step, or the first one of an adaptive solve, in ms.
 - `rtol`, `atol`: relative and absolute tolerance of an adaptive solve. `atol` defaults to `rtol`.
-- `adjoint`: "auto" picks the fastest exact one. Fixed step: "discrete" (Euler and exponential
-    Euler: parameter gradients formed in one pass after the reverse scan) or "scan" (autodiff through
-    a scan of the Diffrax solver's steps; also allows forward mode). Adaptive: "checkpointed" or
-    "direct" (Diffrax's `RecursiveCheckpointAdjoint`, `DirectAdjoint`).
+- `adjoint`: "auto" is the first of those that go. Fixed step: "discrete" (parameter gradients in one
+    pass after the reverse scan) or "scan" (autodiff through a scan of the Diffrax solver's steps; also
+    allows forward mode). Adaptive: "checkpointed" or "direct" (Diffrax's
+    `RecursiveCheckpointAdjoint`, `DirectAdjoint`).
 - `max_steps`: an adaptive solve that needs more steps fails.
 
 **Raises:**

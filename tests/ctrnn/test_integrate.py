@@ -22,14 +22,9 @@ SAVES = {
 }
 
 FIXED = [
-    ("euler", "discrete"),
-    ("euler", "scan"),
-    ("exponential-euler", "discrete"),
-    ("exponential-euler", "scan"),
-    ("heun", "scan"),
-    ("midpoint", "scan"),
-    ("tsit5", "scan"),
-    ("dopri5", "scan"),
+    (solver, adjoint)
+    for solver in ("euler", "exponential-euler", "heun", "midpoint", "tsit5", "dopri5")
+    for adjoint in ("discrete", "scan")
 ]
 ADAPTIVE = [
     ("heun", "checkpointed"),
@@ -72,7 +67,9 @@ def directional(network, loss, eps):
     parameters, static = eqx.partition(network, eqx.is_inexact_array)
     leaves, structure = jax.tree.flatten(parameters)
     keys = jr.split(jr.key(9), len(leaves))
-    direction = structure.unflatten([jr.normal(k, x.shape) for k, x in zip(keys, leaves, strict=True)])
+    direction = structure.unflatten(
+        [jr.normal(k, x.shape) for k, x in zip(keys, leaves, strict=True)]
+    )
     f = eqx.filter_jit(lambda p: loss(eqx.combine(p, static)))
     moved = lambda s: jax.tree.map(lambda p, d: p + s * d, parameters, direction)
     # fourth-order central difference
@@ -87,8 +84,8 @@ def directional(network, loss, eps):
 @pytest.mark.parametrize(
     "solver, adjoint, save",
     [(*choice, "frames") for choice in FIXED]
-    + [(solver, "discrete", save) for solver in ctrnn.SOLVERS[:2] for save in list(SAVES)[1:]]
-    + [("heun", "scan", save) for save in list(SAVES)[1:]],
+    + [(solver, "discrete", save) for solver in ("euler", "heun") for save in list(SAVES)[1:]]
+    + [("midpoint", "scan", save) for save in list(SAVES)[1:]],
 )
 def test_fixed_step_gradient_equals_finite_differences(float64, solver, adjoint, save):
     network = make_network(train_tau=True)
@@ -111,7 +108,7 @@ def test_adaptive_gradient_equals_that_of_a_refined_fixed_solve(float64, solver,
 @pytest.mark.parametrize("context", [(), (FRAMES,)], ids=["constant rule", "rule per frame"])
 @pytest.mark.parametrize("activation", ["relu", "softplus"])
 @pytest.mark.parametrize("form", ["rate", "current"])
-@pytest.mark.parametrize("solver", ["euler", "exponential-euler"])
+@pytest.mark.parametrize("solver", ["exponential-euler", "heun"])
 def test_discrete_adjoint_equals_autodiff(float64, solver, form, activation, context):
     network = make_network(form, activation, train_tau=True, excitatory_fraction=0.7, noise=0.1)
     gradients = [
@@ -326,7 +323,7 @@ def test_each_trial_of_a_batch_is_solved_alone():
         (dict(solver="euler", rtol=1e-3), "error estimate"),
         (dict(solver="kvaerno3"), "rtol"),
         (dict(adjoint="direct"), "discrete"),
-        (dict(solver="heun", adjoint="discrete"), "scan"),
+        (dict(solver="heun", rtol=1e-3, adjoint="discrete"), "direct"),
         (dict(atol=1e-3), "rtol"),
         (dict(solver="tsit5", rtol=-1.0), "positive"),
     ],
