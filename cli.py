@@ -122,7 +122,7 @@ def train(
             ctrnn.create_run(folder, chosen, battery)
     console.print(
         f"{len(battery.names)} tasks, {chosen.neurons} neurons, {chosen.connectivity} "
-        f"{chosen.sparsity:.0%} present, {chosen.solver} {chosen.dt:g} ms, run in {folder}"
+        f"{chosen.sparsity:.0%} present, {chosen.solver}: {_steps(chosen, battery)}, run in {folder}"
     )
     received: list[int] = []
     try:
@@ -330,6 +330,13 @@ def _select(names: str, conventions: str = "corrected") -> tasks.Battery:
     if ":" in names:
         return tasks.load(names)
     return tasks.Battery.select(names, conventions=_CONVENTIONS[conventions])
+
+
+def _steps(config: ctrnn.Config, battery: tasks.Battery) -> str:
+    fine = f"{config.dt:g} ms"
+    if config.refine_at == 0 or config.dt == battery.dt:
+        return fine
+    return f"{battery.dt:g} ms, then {fine} from step {config.refine_at * config.steps:.0f}"
 
 
 def _model(run: Path) -> Path:

@@ -78,10 +78,13 @@ class Config(pydantic.BaseModel):
         "Network", "How W r is computed; auto picks by measurement.", "auto"
     )
     solver: Literal["euler", "exponential-euler", "heun", "midpoint", "tsit5", "dopri5"] = _field(
-        "Solve", "ODE solver, by name.", "exponential-euler"
+        "Solve", "ODE solver, by name.", "heun"
     )
     dt: float = _field(
         "Solve", "Step of the solve in ms; divides the battery's 100 ms.", 50.0, gt=0
+    )
+    refine_at: float = _field(
+        "Solve", "Until this fraction of training, one step per frame; then dt.", 0.8, ge=0, le=1
     )
     steps: int = _field("Training", "Optimiser steps.", 3000, ge=1)
     batch_size: int = _field("Training", "Trials per step.", 64, ge=1)
@@ -140,8 +143,9 @@ class Config(pydantic.BaseModel):
             key=weight_key,
         )
 
-    def integration(self) -> Integration:
-        return Integration(solver=self.solver, dt=self.dt)
+    def integration(self, dt: float | None = None) -> Integration:
+        """How the run is solved, or with another step."""
+        return Integration(solver=self.solver, dt=dt or self.dt)
 
     def optimiser(self) -> optax.GradientTransformation:
         schedule = warmup_cosine(self.learning_rate, self.warmup, self.steps)

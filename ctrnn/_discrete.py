@@ -93,7 +93,8 @@ def _discrete_bwd(residuals, cotangents, perturbed, p, kernel, scheme):
 
     def step(y_bar, xs):
         stages, drives, before_bar = xs
-        deltas, stage_bars, gain_bar = [None] * count, [0.0] * count, 0.0
+        deltas: list[Any] = [None] * count
+        stage_bars, gain_bar = [0.0] * count, 0.0
         for i in reversed(range(count)):
             column = [row[i] if len(row) > i else 0.0 for row in scheme.a]
             slope_bar = _combine([scheme.b[i], *column], [y_bar, *stage_bars])

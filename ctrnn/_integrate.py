@@ -59,7 +59,7 @@ def integrate(
     - `context`: the rule, [batch, context] if constant; or [time, batch, context], where entry i
         holds between `times[i - 1]` and `times[i]`.
     - `y0`: the state at `path.t0`; zero by default.
-    - `integration`: how to solve; Euler with 20 ms by default.
+    - `integration`: how to solve; by Heun's method in steps of 20 ms by default.
     - `key`: draws the private noise. Without it the deterministic equation is solved.
 
     **Returns:**

@@ -90,10 +90,16 @@ def create_run(folder: Path, config: Config, battery: Battery) -> None:
 
     **Raises:**
 
-    `ValueError` if the step does not divide the battery's frames, or if the folder holds something
-    already or cannot be made.
+    `ValueError` if the step does not divide the battery's frames or is unstable for the time
+    constant, or if the folder holds something already or cannot be made.
     """
     check_grid(battery, config.integration())
+    coarsest = battery.dt if config.refine_at > 0 else config.dt
+    if coarsest > 2 * config.tau and config.solver != "exponential-euler":
+        raise ValueError(
+            f"a step of {coarsest:g} ms is unstable for a time constant of {config.tau:g} ms; give "
+            f"--refine-at 0 and --dt {config.tau / 2:g} or less, or --solver exponential-euler."
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
@@ -153,13 +159,16 @@ def train(
     network = config.network(battery.in_size, tasks, battery.out_size, key=key.network)
     optimiser, integration = config.optimiser(), config.integration()
     state = start_training(network, optimiser, tasks, key=key.training)
-    step_fn = make_train_step(
-        battery,
-        optimiser,
-        batch_size=config.batch_size,
-        integration=integration,
-        decision_weight=config.decision_weight,
-        focus=config.focus,
+    coarse, fine = (
+        make_train_step(
+            battery,
+            optimiser,
+            batch_size=config.batch_size,
+            integration=config.integration(dt),
+            decision_weight=config.decision_weight,
+            focus=config.focus,
+        )
+        for dt in (battery.dt, config.dt)
     )
     evaluate = make_evaluation(
         battery,
@@ -175,7 +184,7 @@ def train(
         status: Literal["finished", "reached target", "interrupted"] = "finished"
         recent, since = [], time.monotonic()
         while step < config.steps:
-            state, seen = step_fn(state)
+            state, seen = (coarse if step < config.refine_at * config.steps else fine)(state)
             step += 1
             loss, norm = float(seen.loss), float(seen.gradient_norm)
             _check_finite(step, loss, norm, folder)

@@ -110,12 +110,12 @@ class Integration(eqx.Module):
     !!! example
 
         ```python
-        training = ctrnn.Integration()                               # Euler, 20 ms
+        training = ctrnn.Integration()  # Heun, 20 ms
         refined = ctrnn.Integration(solver="tsit5", rtol=1e-5)
         ```
     """
 
-    solver: str = eqx.field(static=True, default="euler")
+    solver: str = eqx.field(static=True, default="heun")
     dt: float = eqx.field(static=True, default=20.0)
     rtol: float | None = eqx.field(static=True, default=None)
     atol: float | None = eqx.field(static=True, default=None)

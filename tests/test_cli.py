@@ -98,6 +98,7 @@ def test_tasks_list_and_show(tmp_path):
         ("train --neurons 1021", "31x31"),
         ("train --neurons 30x30x30", "32x32"),
         ("train --dt 30", "does not divide"),
+        ("train --tau 20", "unstable"),
         ("train --solver rk4", "rk4"),
         ("train --config none.toml", "none.toml"),
         ("train --resume none", "not a run"),
@@ -160,9 +161,7 @@ def test_a_signal_saves_and_the_run_goes_on(tmp_path, sent, code):
     assert np.isfinite(network.weights).all()
 
     config, at = ctrnn.open_run(folder), json.loads((folder / "summary.json").read_text())["step"]
-    summary = ctrnn.train(
-        config, tasks.Battery.select(config.tasks), folder, stop=lambda: True
-    )
+    summary = ctrnn.train(config, tasks.Battery.select(config.tasks), folder, stop=lambda: True)
     assert summary.step == at + 1
 
 

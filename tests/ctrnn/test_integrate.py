@@ -142,7 +142,7 @@ def test_euler_equals_a_plain_loop(float64, form):
                 seen.append(rates @ network.output_weights.T + network.output_bias)
         return jnp.sum(jnp.sin(2 * jnp.stack(seen))) + jnp.sum(y**2)
 
-    value, gradient = eqx.filter_value_and_grad(outputs_loss)(network, ctrnn.Integration())
+    value, gradient = eqx.filter_value_and_grad(outputs_loss)(network, ctrnn.Integration("euler"))
     expected, expected_gradient = jax.value_and_grad(plain)(w)
     np.testing.assert_allclose(value, expected, rtol=1e-12)
     at_synapses = expected_gradient[network.graph.targets, network.graph.sources]
