@@ -22,7 +22,7 @@ VERSION = 1
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     "tiny": dict(tasks="go,dlygo,dm1,dms", neurons="10x10", sparsity=0.1, steps=300, dt=50.0),
-    "full": dict(steps=10000),
+    "full": dict(steps=50000),
 }
 """Settings to start from, by name."""
 
@@ -86,7 +86,7 @@ class Config(pydantic.BaseModel):
     refine_at: float = _field(
         "Solve", "Until this fraction of training, one step per frame; then dt.", 0.8, ge=0, le=1
     )
-    steps: int = _field("Training", "Optimiser steps.", 3000, ge=1)
+    steps: int = _field("Training", "Optimiser steps.", 8000, ge=1)
     batch_size: int = _field("Training", "Trials per step.", 64, ge=1)
     learning_rate: float = _field("Training", "Peak learning rate of Adam.", 5e-3, gt=0)
     warmup: int = _field("Training", "Steps of linear warm-up; a cosine decay follows.", 100, ge=0)
