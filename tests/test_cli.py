@@ -89,6 +89,17 @@ def test_tasks_list_and_show(tmp_path):
     assert (tmp_path / "t.png").exists()
 
 
+def test_tasks_of_ones_own(tmp_path, monkeypatch, request):
+    monkeypatch.chdir(request.config.rootpath / "examples")
+    own = "own_task:my_battery"
+    assert "dlymidpoint" in run("tasks", "list", own).output
+    assert "midway" in run("tasks", "show", "midpoint", "--tasks", own).output
+    words = [*TINY, "--tasks", own, "--steps", 2, "--out", tmp_path / "run"]
+    run("train", *words)
+    result = json.loads(run("evaluate", tmp_path / "run", "--json", "--trials", 1).output)
+    assert {"go", "antiintr", "midpoint", "dlymidpoint"} < set(result["per_task"])
+
+
 @pytest.mark.parametrize(
     "words, sentence",
     [
