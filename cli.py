@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, Optional
 
+import equinox as eqx
 import numpy as np
 import pydantic
 import typer
@@ -121,8 +122,8 @@ def train(
             folder = out or _free_folder(chosen)
             ctrnn.create_run(folder, chosen, battery)
     console.print(
-        f"{len(battery.names)} tasks, {chosen.neurons} neurons, {chosen.connectivity} "
-        f"{chosen.sparsity:.0%} present, {chosen.solver}: {_steps(chosen, battery)}, run in {folder}"
+        f"{len(battery.names)} tasks, {chosen.neurons} neurons, {_wiring(chosen)}, "
+        f"{chosen.solver}: {_steps(chosen, battery)}, run in {folder}"
     )
     received: list[int] = []
     try:
@@ -130,7 +131,9 @@ def train(
             summary = ctrnn.train(
                 chosen, battery, folder, report=display.show, stop=lambda: bool(received)
             )
-    except (ctrnn.Diverged, ctrnn.CheckpointError, OSError) as error:
+    except ctrnn.CheckpointError as error:
+        _fail(str(error).splitlines()[0], 2)
+    except (ctrnn.Diverged, OSError) as error:
         _fail(str(error), 1)
     _print_accuracies(summary.per_task)
     console.print(
@@ -138,12 +141,14 @@ def train(
         f"mean decision accuracy {summary.mean_decision_accuracy:.3f}, "
         f"minimum {summary.min_decision_accuracy:.3f}"
     )
+    refined = "heun" if chosen.noise else "tsit5"
     console.print(
-        f"\nNext:\n  ctrnn evaluate {folder} --solver tsit5 --rtol 1e-5\n  ctrnn plot {folder}\n"
+        f"\nNext:\n  ctrnn evaluate {folder} --solver {refined} --rtol 1e-5\n"
+        f"  ctrnn plot {folder}\n"
         f"  ctrnn export {folder} --format safetensors --out model.safetensors",
         highlight=False,
     )
-    if received:
+    if summary.status == "interrupted":
         console.print(f"  ctrnn train --resume {folder}", highlight=False)
         raise typer.Exit(128 + received[0])
 
@@ -172,16 +177,27 @@ def evaluate(
         if battery.names != header.tasks:
             raise ValueError(f"{run} was trained on other tasks than {config.tasks} now means.")
         integration = ctrnn.Integration(
-            solver=solver or config.solver, dt=dt or config.dt, rtol=rtol, atol=atol
+            solver=solver or config.solver,
+            dt=config.dt if dt is None else dt,
+            rtol=rtol,
+            atol=atol,
         )
         ctrnn.check_grid(battery, integration)
+        if network.noise and rtol is not None and solver not in ("heun", "midpoint"):
+            raise ValueError(
+                "this network has private noise, which an adaptive step carries with heun or "
+                "midpoint; choose one of these, or leave --rtol out."
+            )
     measure = ctrnn.make_evaluation(
         battery,
         trials_per_task=trials,
         integration=integration,
         key=ctrnn.keys(config.seed).held_out,
     )
-    result = ctrnn.accuracies(battery.names, measure(network))
+    try:
+        result = ctrnn.accuracies(battery.names, measure(network))
+    except eqx.EquinoxRuntimeError as error:
+        _fail(f"the solve failed: {str(error).strip().splitlines()[0]}", 1)
     if as_json:
         print(json.dumps(result))
         return
@@ -204,8 +220,6 @@ def export(
     """Write a trained network for other programs."""
     with _boundary():
         network, header = ctrnn.load(_model(run))
-        if out.exists():
-            raise ValueError(f"{out} exists; choose another --out.")
         files = ctrnn.export(out, network, form, config=header.config, tasks=header.tasks)
     console.print("wrote " + ", ".join(map(str, files)))
 
@@ -277,8 +291,10 @@ def list_(
         battery = _select(names)
     table = Table("task", "family", "what it asks")
     family = None
-    for name in battery.names:
-        its_family, asks = battery.describe(name)
+    about = {name: battery.describe(name) for name in battery.names}
+    families = list(dict.fromkeys(kind for kind, _ in about.values()))
+    for name in sorted(about, key=lambda name: families.index(about[name][0])):
+        its_family, asks = about[name]
         table.add_row(name, its_family if its_family != family else "", asks)
         family = its_family
     console.print(table)
@@ -304,7 +320,9 @@ def show(
 
     with _boundary():
         battery = _select(own or name, conventions)
-        shown = name if own else battery.names[0]
+        if not own and len(battery.names) > 1:
+            raise ValueError(f"{name} is {len(battery.names)} tasks; name one of them.")
+        shown = name if own else next(iter(battery.names))
         family, asks = battery.describe(shown)
     spec_key, noise_key = jr.split(jr.key(seed))
     spec = battery.sample(spec_key, jnp.array([battery.names.index(shown)]))
@@ -332,6 +350,12 @@ def _select(names: str, conventions: str = "corrected") -> tasks.Battery:
     return tasks.Battery.select(names, conventions=_CONVENTIONS[conventions])
 
 
+def _wiring(config: ctrnn.Config) -> str:
+    if config.connectivity in ("autapse", "dense"):
+        return config.connectivity
+    return f"{config.connectivity} with {config.sparsity:.3g} of all synapses"
+
+
 def _steps(config: ctrnn.Config, battery: tasks.Battery) -> str:
     fine = f"{config.dt:g} ms"
     if config.refine_at == 0 or config.dt == battery.dt:
@@ -345,7 +369,9 @@ def _model(run: Path) -> Path:
 
 def _free_folder(config: ctrnn.Config) -> Path:
     words = re.sub(r"[^A-Za-z0-9]+", "-", config.tasks).strip("-")[:40]
-    stem = f"{words}-{config.connectivity}-{config.sparsity:g}-seed{config.seed}"
+    sparse = config.connectivity not in ("autapse", "dense")
+    wiring = f"{config.connectivity}-{config.sparsity:g}" if sparse else config.connectivity
+    stem = f"{words}-{wiring}-seed{config.seed}"
     numbered = (Path("runs") / (stem if i == 1 else f"{stem}-{i}") for i in range(1, 10**6))
     return next(folder for folder in numbered if not folder.exists())
 

@@ -1,9 +1,6 @@
 """The kernels of the recurrence: forward, backward and weight gradient, without the rest."""
 
-import statistics
-import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax
@@ -12,67 +9,33 @@ import jax.random as jr
 
 import ctrnn
 
+from ._measure import Case, Row, in_turns, seconds, versus
+from ._step import Shape
+
 
 def rows(
-    sizes: Sequence[int] = (256, 1024, 4096),
-    density: float = 0.04,
-    batch: int = 64,
-    steps: int = 100,
-    repeats: int = 5,
-    kernels: Sequence[str] = ("masked", "gather"),
-) -> list[dict[str, Any]]:
-    """Times the kernels on locality graphs, in turns.
+    shapes: Sequence[Shape], rounds: int = 5, kernels: Sequence[str] = ("masked", "gather")
+) -> list[Row]:
+    """Times the kernels on locality graphs; the first of them is what the others are held against.
 
-    **Arguments:**
-
-    - `sizes`: Numbers of neurons; squares.
-    - `density`: The fraction of synapses that exist.
-    - `batch`, `steps`: Trials solved together, and how many steps.
-    - `repeats`: Measurements of each.
-    - `kernels`: Names of kernels; the first is what the others are held against. A `floor`
-        is added to them: the same steps with one synapse per neuron.
-
-    **Returns:**
-
-    One dictionary per kernel and size: name, neurons, density, batch, steps, median_seconds,
-    raw_seconds, against, ratio.
+    A `floor` is added to them: the same steps with one synapse per neuron.
     """
     table = []
-    for size in sizes:
-        side = round(size**0.5)
-        if side**2 != size:
-            raise ValueError(f"Sizes are those of square sheets; {size} is not a square.")
-        sheet = ctrnn.Sheet(side, side)
-        graph = ctrnn.Locality(density)(sheet, key=jr.key(0))
-        cases = {
-            name: _case(ctrnn.kernel_named(name, graph), graph, batch, steps) for name in kernels
-        }
+    for shape in shapes:
+        sheet = ctrnn.Config(neurons=str(shape.neurons)).sheet()
+        graph = ctrnn.Locality(shape.density)(sheet, key=jr.key(0))
         alone = ctrnn.Autapse()(sheet, key=jr.key(0))
-        cases["floor"] = _case(ctrnn.DiagonalKernel(alone), alone, batch, steps)
-        seconds = _in_turns(cases, repeats)
-        reference = statistics.median(seconds[kernels[0]])
-        for name, raw in seconds.items():
-            median = statistics.median(raw)
-            table.append(
-                dict(
-                    name=f"kernel {name}",
-                    neurons=size,
-                    density=graph.density,
-                    batch=batch,
-                    steps=steps,
-                    median_seconds=median,
-                    raw_seconds=raw,
-                    against=f"kernel {kernels[0]}",
-                    ratio=median / reference,
-                )
-            )
+        cases = [_case(name, ctrnn.kernel_named(name, graph), graph, shape) for name in kernels]
+        cases.append(_case("floor", ctrnn.DiagonalKernel(alone), alone, shape))
+        first, *others = in_turns(cases, rounds)
+        table += [first, *(versus(other, first) for other in others)]
     return table
 
 
-def _case(kernel, graph, batch, steps) -> Callable[[], Any]:
+def _case(name: str, kernel, graph, shape: Shape) -> Case:
     """A relu network's solve and its gradient, by three uses of the kernel."""
     weights = jr.normal(jr.key(1), (graph.synapses,)) / (graph.synapses / graph.size) ** 0.5
-    rates = jr.uniform(jr.key(2), (graph.size, batch))
+    rates = jr.uniform(jr.key(2), (graph.size, shape.batch))
 
     @eqx.filter_jit
     def solve(kernel, weights, rates):
@@ -86,28 +49,12 @@ def _case(kernel, graph, batch, steps) -> Callable[[], Any]:
             delta = jnp.where(drive > 0, 0.2 * cotangent, 0.0)
             return 0.8 * cotangent + kernel.transpose(layout, delta), delta
 
-        final, (before, drives) = jax.lax.scan(forward, rates, length=steps)
+        final, (before, drives) = jax.lax.scan(forward, rates, length=shape.steps)
         _, deltas = jax.lax.scan(backward, final, drives, reverse=True)
         return pull(kernel.outer(deltas, before))
 
-    return lambda: jax.block_until_ready(solve(kernel, weights, rates))
+    def run() -> float:
+        return seconds(lambda: solve(kernel, weights, rates))
 
-
-def _in_turns(cases, repeats) -> dict[str, list[float]]:
-    # Machines drift: one measurement of each case, then the next of each.
-    seconds = {name: [] for name in cases}
-    for case in cases.values():
-        case()
-    for _ in range(repeats):
-        for name, case in cases.items():
-            start = time.perf_counter()
-            case()
-            seconds[name].append(time.perf_counter() - start)
-    return seconds
-
-
-if __name__ == "__main__":
-    for row in rows():
-        print(
-            f"{row['neurons']:6d} {row['name']:16s} {row['median_seconds']:9.4f} {row['ratio']:.2f}"
-        )
+    run()
+    return Case(f"kernel {name}", run, shape.neurons, graph.density, shape.batch, shape.steps)

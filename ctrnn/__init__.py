@@ -26,6 +26,7 @@ from ._integrate import Trajectory as Trajectory
 from ._integrate import integrate as integrate
 from ._metrics import read_metrics as read_metrics
 from ._network import RateNetwork as RateNetwork
+from ._network import trainable as trainable
 from ._recurrence import AbstractKernel as AbstractKernel
 from ._recurrence import DenseKernel as DenseKernel
 from ._recurrence import DiagonalKernel as DiagonalKernel

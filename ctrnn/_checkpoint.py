@@ -174,11 +174,24 @@ def export(
     - `file`: where to.
     - `form`: "eqx" (a typed checkpoint), "safetensors" (and a config.json beside it) or "npz".
 
+    Arrays have the names of [`ctrnn.arrays`][]: `weights` are those of the synapses from
+    `graph.sources` to `graph.targets` (under Dale's law their absolute values count, signed by
+    `excitatory`), `log_tau` is the logarithm of the time constants in ms.
+
     **Returns:**
 
     The files written.
+
+    **Raises:**
+
+    `ValueError` if one of them is there already, or the folder is not.
     """
     file = Path(file)
+    for one in (file, file.with_name("config.json")) if form == "safetensors" else (file,):
+        if one.exists():
+            raise ValueError(f"{one} exists; choose another name or folder.")
+    if not file.parent.is_dir():
+        raise ValueError(f"the folder {file.parent} does not exist; make it first.")
     if form == "eqx":
         save(file, network, config=config, tasks=tasks)
         return [file]
@@ -217,6 +230,10 @@ def _describe(network: RateNetwork) -> dict[str, Any]:
     if isinstance(space, Points):
         place = {"kind": "points", "positions": space.positions.tolist()}
     elif space is not None:
+        if type(space) not in _SPACES.values():
+            raise ValueError(
+                f"a {type(space).__name__} cannot be written; use Points of its positions."
+            )
         names = [f.name for f in dataclasses.fields(space) if f.init]
         place = {"kind": type(space).__name__.lower(), **{n: getattr(space, n) for n in names}}
     return {
@@ -290,6 +307,9 @@ def _read_leaf(stream: BinaryIO, leaf: Leaf, file: Path | str) -> Array:
         if shape != leaf.shape or (fortran and len(shape) > 1) or dtype != expected:
             raise ValueError(shape)
         data = stream.read(leaf.bytes)
-        return jnp.asarray(np.frombuffer(data, jnp.dtype(leaf.dtype)).reshape(shape))
+        array = jnp.asarray(np.frombuffer(data, jnp.dtype(leaf.dtype)).reshape(shape))
     except (ValueError, TypeError, SyntaxError) as error:
         raise CheckpointError(f"{file} is damaged at leaf {leaf.path}.") from error
+    if str(array.dtype) != leaf.dtype:
+        raise CheckpointError(f"{file} holds {leaf.dtype}; set JAX_ENABLE_X64=1 to read it.")
+    return array

@@ -48,7 +48,9 @@ class Config(pydantic.BaseModel):
     `pydantic.ValidationError` naming the field, what it got and what is allowed.
     """
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    model_config = pydantic.ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True
+    )
 
     version: Annotated[Literal[1], Field(description="Version of this list of settings.")] = VERSION
     tasks: str = _field(
@@ -93,12 +95,14 @@ class Config(pydantic.BaseModel):
     clip: float = _field("Training", "Largest gradient norm; larger ones are scaled.", 1.0, gt=0)
     decision_weight: float = _field("Training", "Loss weight of decision frames.", 1.0, gt=0)
     focus: float = _field(
-        "Training", "Fraction of trials drawn by each task's error.", 0.0, ge=0, le=1
+        "Training", "Fraction of trials drawn by each task's error.", 0.5, ge=0, le=1
     )
     target_accuracy: float | None = _field(
         "Training", "Stop at this mean decision accuracy.", None, gt=0, le=1
     )
-    seed: int = _field("Training", "The one seed; everything drawn follows from it.", 0, ge=0)
+    seed: int = _field(
+        "Training", "The one seed; everything drawn follows from it.", 0, ge=0, lt=2**32
+    )
     evaluate_every: int = _field("Training", "Steps between evaluations.", 250, ge=1)
     evaluation_trials: int = _field("Training", "Held-out trials per task.", 8, ge=1)
 
@@ -111,6 +115,13 @@ class Config(pydantic.BaseModel):
     @pydantic.model_validator(mode="after")
     def _check_solve(self) -> "Config":
         self.integration()
+        if self.kernel == "dense" and self.connectivity != "dense":
+            raise ValueError(
+                f"the dense kernel needs connectivity dense, not {self.connectivity}; "
+                "choose kernel auto, masked or gather"
+            )
+        if self.conventions == "reference" and ":" in self.tasks:
+            raise ValueError("a battery of your own brings its own conventions; leave them out")
         return self
 
     def sheet(self) -> Sheet:

@@ -1,8 +1,9 @@
 """Fixed-step explicit Runge-Kutta solves of a rate network, with their exact discrete adjoint.
 
 In reverse mode the cotangent of the state is needed at every stage of every step, one after another;
-those of the parameters only as sums over all of them. So the backward pass is a scan for the former and
-then single products for the latter. It is what autodiff of the loop computes, in another order.
+those of the parameters only as sums over all of them. So the backward pass is a scan for the former,
+which adds up the small ones of the latter as it goes, and then one product for the recurrent weights.
+It is what autodiff of the loop computes, in another order.
 """
 
 import functools
@@ -29,6 +30,14 @@ class Scheme(NamedTuple):
     a: tuple[tuple[float, ...], ...]
     b: tuple[float, ...]
 
+    def rates(self, state):
+        """What neurons emit."""
+        return state if self.form == "rate" else self.phi(state)
+
+    def target(self, drive):
+        """What their state is pulled towards."""
+        return self.phi(drive) if self.form == "rate" else drive
+
 
 class SolveParameters(eqx.Module):
     """Everything a solve is differentiated with respect to.
@@ -44,10 +53,15 @@ class SolveParameters(eqx.Module):
     inputs: Float[Array, "steps stages inputs batch"]
     drive: Float[Array, "neurons batch"]
     noise: Float[Array, "steps neurons batch"] | None
+    output_weights: Float[Array, "outputs neurons"]
     y0: Float[Array, "neurons batch"]
 
 
-_States = tuple[Float[Array, "steps neurons batch"], Float[Array, "neurons batch"]]
+_Solution = tuple[
+    Float[Array, "steps neurons batch"],
+    Float[Array, "steps outputs batch"],
+    Float[Array, "neurons batch"],
+]
 
 
 def _combine(weights, terms):
@@ -57,24 +71,27 @@ def _combine(weights, terms):
 def _forward(p: SolveParameters, kernel: AbstractKernel, scheme: Scheme):
     def step(y, xs):
         inputs, noise = xs
+        outputs = p.output_weights @ scheme.rates(y)
         stages, drives, slopes = [], [], []
         for u, row in zip(inputs, scheme.a, strict=True):
             stage = y + p.gain * _combine(row, slopes)
-            heard = stage if scheme.form == "rate" else scheme.phi(stage)
-            drive = kernel.product(p.layout, heard) + p.input_weights @ u + p.drive
-            target = scheme.phi(drive) if scheme.form == "rate" else drive
+            heard = kernel.product(p.layout, scheme.rates(stage))
+            drive = heard + p.input_weights @ u + p.drive
             stages, drives = [*stages, stage], [*drives, drive]
-            slopes.append(target - stage)
+            slopes.append(scheme.target(drive) - stage)
         y1 = y + p.gain * _combine(scheme.b, slopes)
-        return (y1 if noise is None else y1 + noise), (y, stages[1:], drives)
+        return (y1 if noise is None else y1 + noise), (y, outputs, stages[1:], drives)
 
-    final, (before, later, drives) = jax.lax.scan(step, p.y0, (p.inputs, p.noise))
-    return (before, final), ([before, *later], drives)
+    final, (before, outputs, later, drives) = jax.lax.scan(step, p.y0, (p.inputs, p.noise))
+    return (before, outputs, final), ([before, *later], drives)
 
 
 @eqx.filter_custom_vjp
-def discrete_solve(p: SolveParameters, kernel: AbstractKernel, scheme: Scheme) -> _States:
-    """All the states of a solve: those before each step, and the last."""
+def discrete_solve(p: SolveParameters, kernel: AbstractKernel, scheme: Scheme) -> _Solution:
+    """The states before each step, what is read out of each, and the last state."""
+    # The readout is part of the solve for the sake of its cotangent: that of the outputs is small,
+    # where that of the states is as large as all of them, a fifth of a training step's time. To read
+    # only what is saved would need a branch in the loop, which costs as much as it spares.
     return _forward(p, kernel, scheme)[0]
 
 
@@ -87,48 +104,59 @@ def _discrete_fwd(perturbed, p, kernel, scheme):
 @discrete_solve.def_bwd
 def _discrete_bwd(residuals, cotangents, perturbed, p, kernel, scheme):
     stages, drives = residuals
-    before_bar, final_bar = cotangents
+    before_bar, outputs_bar, final_bar = cotangents
     final_bar = jnp.zeros_like(p.y0) if final_bar is None else final_bar
-    rate_form, count = scheme.form == "rate", len(scheme.b)
+    count = len(scheme.b)
 
-    def step(y_bar, xs):
-        stages, drives, before_bar = xs
-        deltas: list[Any] = [None] * count
-        stage_bars, gain_bar = [0.0] * count, 0.0
+    def step(carry, xs):
+        y_bar, deltas, (gain_bar, input_bar, drive_bar, output_bar) = carry
+        t, stages, inputs, state_bar, out_bar = xs
+        noise_bar = y_bar if perturbed.noise else None
+        stage_bars: list[Any] = [0.0] * count
         for i in reversed(range(count)):
             column = [row[i] if len(row) > i else 0.0 for row in scheme.a]
             slope_bar = _combine([scheme.b[i], *column], [y_bar, *stage_bars])
             pull = p.gain * slope_bar
-            target, phi_vjp = jax.vjp(scheme.phi, drives[i] if rate_form else stages[i])
-            deltas[i] = phi_vjp(pull)[0] if rate_form else pull
-            heard_bar = kernel.transpose(p.layout, deltas[i])
-            stage_bars[i] = (heard_bar if rate_form else phi_vjp(heard_bar)[0]) - pull
-            slope = (target if rate_form else drives[i]) - stages[i]
-            gain_bar = gain_bar + jnp.sum(slope_bar * slope, 1, keepdims=True)
-        noise_bar = y_bar if perturbed.noise else None
+            target, target_vjp = jax.vjp(scheme.target, deltas[i][t])
+            _, rates_vjp = jax.vjp(scheme.rates, stages[i])
+            (delta,) = target_vjp(pull)
+            (heard_bar,) = rates_vjp(kernel.transpose(p.layout, delta))
+            stage_bars[i] = heard_bar - pull
+            if gain_bar is not None:
+                slope = target - stages[i]
+                gain_bar = gain_bar + jnp.sum(slope_bar * slope, 1, keepdims=True)
+            # As [inputs, neurons], for XLA on CPU the faster way round.
+            input_bar = input_bar + inputs[i] @ delta.T
+            drive_bar = drive_bar + delta
+            deltas = [*deltas[:i], deltas[i].at[t].set(delta), *deltas[i + 1 :]]
         y_bar = y_bar + sum(stage_bars)
-        y_bar = y_bar if before_bar is None else y_bar + before_bar
-        return y_bar, (deltas, gain_bar if perturbed.gain else None, noise_bar)
+        if state_bar is not None:
+            y_bar = y_bar + state_bar
+        if out_bar is not None:
+            rates, rates_vjp = jax.vjp(scheme.rates, stages[0])
+            y_bar = y_bar + rates_vjp(p.output_weights.T @ out_bar)[0]
+            output_bar = output_bar + out_bar @ rates.T
+        return (y_bar, deltas, (gain_bar, input_bar, drive_bar, output_bar)), noise_bar
 
-    y0_bar, (deltas, gain_bars, noise_bar) = jax.lax.scan(
-        step, final_bar, (stages, drives, before_bar), reverse=True
-    )
+    sums = p.gain if perturbed.gain else None, p.input_weights.T, p.drive, p.output_weights
+    # Each delta is written over the drive that it needs: no other memory is asked for.
+    carry = final_bar, drives, jax.tree.map(jnp.zeros_like, sums)
+    xs = jnp.arange(len(p.inputs)), stages, p.inputs, before_bar, outputs_bar
+    (y0_bar, deltas, sums), noise_bar = jax.lax.scan(step, carry, xs, reverse=True)
+    gain_bar, input_bar, drive_bar, output_bar = sums
     layout_bar = jax.tree.map(lambda _: None, p.layout)
     if any(jax.tree.leaves(perturbed.layout)):
-        heard = stages if rate_form else map(scheme.phi, stages)
-        outers = [kernel.outer(*both) for both in zip(deltas, heard, strict=True)]
+        outers = [kernel.outer(d, scheme.rates(s)) for d, s in zip(deltas, stages, strict=True)]
         layout_bar = jax.tree.map(lambda *x: functools.reduce(operator.add, x), *outers)
-    total = lambda terms: functools.reduce(operator.add, terms)  # noqa: E731 typed, unlike sum
     project = lambda d: jnp.einsum("tnb,ni->tib", d, p.input_weights)  # noqa: E731 used once
-    bars = (
-        layout_bar,
-        None if gain_bars is None else jnp.sum(gain_bars, 0),
-        total(jnp.einsum("tnb,tib->ni", d, p.inputs[:, i]) for i, d in enumerate(deltas)),
-        jnp.stack([project(d) for d in deltas], 1) if perturbed.inputs else None,
-        total(jnp.sum(d, 0) for d in deltas),
-        noise_bar,
-        y0_bar,
-    )
+    inputs_bar = jnp.stack([project(d) for d in deltas], 1) if perturbed.inputs else None
     # Not by the constructor: `None`, where nobody asked for a cotangent, is of no field's type.
-    where = lambda p: (p.layout, p.gain, p.input_weights, p.inputs, p.drive, p.noise, p.y0)  # noqa: E731 used once
-    return eqx.tree_at(where, p, bars, is_leaf=lambda x: x is None)
+    return eqx.tree_at(
+        lambda p: (
+            *(p.layout, p.gain, p.input_weights, p.inputs),
+            *(p.drive, p.noise, p.output_weights, p.y0),
+        ),
+        p,
+        (layout_bar, gain_bar, input_bar.T, inputs_bar, drive_bar, noise_bar, output_bar, y0_bar),
+        is_leaf=lambda x: x is None,
+    )

@@ -80,23 +80,30 @@ def integrate(
     batch, dtype = start.shape[0], network.weights.dtype
     if network.context_size and context is None:
         raise ValueError(f"this network hears a context of {network.context_size}; give context.")
-    if y0 is None:
-        y0 = jnp.zeros((batch, network.size), dtype)
+    shape = (batch, network.context_size)
+    if context is not None and context.shape not in (shape, (len(times), *shape)):
+        raise ValueError(
+            f"context has shape {context.shape}; it must be {shape}, or {(len(times), *shape)} to "
+            "change with time (a stream's rule needs its first two axes swapped)."
+        )
+    if y0 is not None and y0.shape != (batch, network.size):
+        raise ValueError(f"y0 has shape {y0.shape}; it must be {(batch, network.size)}.")
+    y0 = jnp.zeros((batch, network.size), dtype) if y0 is None else y0.astype(dtype)
+    context = None if context is None else context.astype(dtype)
     key = key if network.noise > 0 else None
     solve = _fixed if integration.rtol is None else _adaptive
-    states, final = solve(network, path, times, context, y0.T, integration, key)
-    rates = network.rates(states)
-    outputs = jnp.einsum("on,tnb->tbo", network.output_weights, rates) + network.output_bias
+    states, outputs, final = solve(network, path, times, context, y0.T, integration, key)
     return Trajectory(
         times=jnp.asarray(times, dtype),
-        rates=jnp.swapaxes(rates, 1, 2),
-        outputs=outputs,
+        rates=jnp.swapaxes(network.rates(states), 1, 2),
+        outputs=jnp.swapaxes(outputs, 1, 2) + network.output_bias,
         state=final.T,
     )
 
 
 def _fixed(network, path, times, context, y0, integration, key):
     grid, saved = _step_grid(path.t0, times, integration.dt)
+    inner = saved[:-1]  # The last time to save at is the end of the last step.
     starts = jnp.asarray(grid[:-1], network.weights.dtype)
     tau = network.tau[:, None]
     drive = network.bias[:, None]
@@ -116,6 +123,7 @@ def _fixed(network, path, times, context, y0, integration, key):
             starts[:, None] + integration.dt * jnp.asarray(c), latest[:, None]
         )
         inputs = jax.vmap(jax.vmap(lambda t: path.evaluate(t, left=False)))(stage_times)
+        inputs = inputs.astype(starts.dtype)
         weights = network.input_weights
         if held is not None:
             held = jnp.broadcast_to(held[:, None], (*inputs.shape[:3], held.shape[-1]))
@@ -128,10 +136,12 @@ def _fixed(network, path, times, context, y0, integration, key):
             inputs=jnp.swapaxes(inputs, 2, 3),
             drive=jnp.broadcast_to(drive, y0.shape),
             noise=noise,
+            output_weights=network.output_weights,
             y0=y0,
         )
         scheme = Scheme(network.form, network.phi, a, b)
-        before, final = discrete_solve(parameters, network.kernel, scheme)
+        before, outputs, final = discrete_solve(parameters, network.kernel, scheme)
+        outputs = outputs[inner]
     else:
         solver = solver_named(integration.solver, tau)
         field = vector_field(network, path, drive)
@@ -147,10 +157,10 @@ def _fixed(network, path, times, context, y0, integration, key):
         ends = jnp.asarray(grid[1:], starts.dtype)
         xs = (starts, ends, held, noise)
         final, before = jax.lax.scan(step, y0, xs)
+        outputs = _readout(network, before[inner])
 
-    inner = before[saved[saved < len(starts)]]
-    last = jnp.broadcast_to(final, (len(saved) - len(inner), *final.shape))
-    return jnp.concatenate([inner, last]), final
+    states = jnp.concatenate([before[inner], final[None]])
+    return states, jnp.concatenate([outputs, _readout(network, final[None])]), final
 
 
 def _adaptive(network, path, times, context, y0, integration, key):
@@ -211,7 +221,11 @@ def _adaptive(network, path, times, context, y0, integration, key):
         max_steps=integration.max_steps,
     )
     assert solution.ys is not None
-    return solution.ys, solution.ys[-1]
+    return solution.ys, _readout(network, solution.ys), solution.ys[-1]
+
+
+def _readout(network, states):
+    return jnp.einsum("on,tnb->tob", network.output_weights, network.rates(states))
 
 
 def vector_field(
@@ -229,7 +243,7 @@ def vector_field(
 
     def field(t, y, args):
         latest, context = args
-        u = path.evaluate(jnp.minimum(t, latest), left=False)
+        u = path.evaluate(jnp.minimum(t, latest), left=False).astype(y.dtype)
         total = drive + network.input_weights @ u.T
         if context is not None:
             total = total + network.context_weights @ context.T
@@ -259,7 +273,11 @@ def _step_grid(t0, times, dt) -> tuple[np.ndarray, np.ndarray]:
 
 def _noise_steps(network, integration, key, shape):
     """Increments of the private noise, so scaled that its stationary sd does not depend on dt."""
-    h = integration.dt / network.tau[:, None]
-    kept = 1 - h if integration.solver == "euler" else jnp.exp(-h)
+    a, b, _ = tableau(integration.solver)
+    h = step_gain(integration.solver, integration.dt, network.tau[:, None])
+    slopes = []
+    for row in a:  # one step of y' = -y from 1 leaves `kept`
+        slopes.append(-1 - h * sum(w * k for w, k in zip(row, slopes, strict=True)))
+    kept = 1 + h * sum(w * k for w, k in zip(b, slopes, strict=True))
     scale = network.noise * jnp.sqrt(1 - kept**2)
     return scale * jax.random.normal(key, shape, network.weights.dtype)

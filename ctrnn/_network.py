@@ -87,7 +87,8 @@ class RateNetwork(eqx.Module):
         - `gain`: sd of the initial recurrent weights times the square root of the fan-in; about the
             spectral radius of W.
         - `autapse`: initial weight of each neuron's synapse onto itself, where it has one. It gives
-            the neuron a memory of its own, of tau / (1 - autapse).
+            the neuron a memory of its own, of tau / (1 - autapse); an inhibitory neuron under
+            Dale's law has the opposite.
         - `excitatory_fraction`: under Dale's law, the fraction of neurons whose synapses all excite;
             the others inhibit. `None`: weights of either sign.
         - `noise`: stationary standard deviation of each neuron's private noise.
@@ -114,10 +115,13 @@ class RateNetwork(eqx.Module):
                 f"excitatory_fraction must lie in [0, 1], got {excitatory_fraction}; cortex has 0.8."
             )
         n = graph.size
+        if np.ndim(tau) and np.shape(tau) != (n,):
+            raise ValueError(
+                f"tau has shape {np.shape(tau)}; give one number, or one per neuron ({n})."
+            )
         w_key, sign_key, in_key, context_key, out_key = jr.split(key, 5)
-        fan_in = jnp.asarray(np.maximum(graph.fan_in, 1))[graph.targets]
+        fan_in = np.bincount(graph.targets, minlength=n)[graph.targets]
         self.weights = gain * jr.normal(w_key, (graph.sources.shape[0],)) / jnp.sqrt(fan_in)
-        self.weights = jnp.where(graph.sources == graph.targets, autapse, self.weights)
         if excitatory_fraction is None:
             self.excitatory = None
         else:
@@ -127,6 +131,7 @@ class RateNetwork(eqx.Module):
                 weaker = jnp.sqrt((n - count) / count)
                 scale = jnp.where(self.excitatory, weaker, 1 / weaker)
                 self.weights = self.weights * scale[graph.sources]
+        self.weights = jnp.where(graph.sources == graph.targets, autapse, self.weights)
         self.input_weights = jr.normal(in_key, (n, in_size)) / np.sqrt(max(in_size, 1))
         self.context_weights = jr.normal(context_key, (n, context_size)) / np.sqrt(
             max(context_size, 1)
@@ -201,3 +206,19 @@ class RateNetwork(eqx.Module):
         return integrate(
             self, path, times, context=context, y0=y0, integration=integration, key=key
         )
+
+
+def trainable(network: RateNetwork) -> RateNetwork:
+    """Which leaves of a network training may change, as a tree of bools for `eqx.partition`.
+
+    All floating-point arrays, but time constants only with `train_tau`: a weight decay would shrink
+    them although no gradient does.
+
+    !!! example
+
+        ```python
+        parameters, static = eqx.partition(network, ctrnn.trainable(network))
+        ```
+    """
+    spec = jax.tree.map(eqx.is_inexact_array, network)
+    return eqx.tree_at(lambda n: n.log_tau, spec, network.train_tau)

@@ -16,12 +16,13 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from ._checkpoint import atomic_write, save
+from ._checkpoint import CheckpointError, atomic_write, save
 from ._config import Config, load_config
-from ._metrics import Metrics
+from ._metrics import Metrics, read_metrics
 from ._resume import open_checkpoints, restore_state, save_state
 from ._train import (
     Battery,
+    TrainState,
     check_grid,
     make_evaluation,
     make_train_step,
@@ -107,8 +108,8 @@ def create_run(folder: Path, config: Config, battery: Battery) -> None:
                 f"{folder} exists and is not empty; choose another --out, or go on with it by "
                 f"`ctrnn train --resume {folder}`."
             )
-        with atomic_write(folder / "config.toml") as stream:
-            stream.write(config.to_toml().encode())
+        with open(folder / "config.toml", "x") as stream:  # fails if another run was faster
+            stream.write(config.to_toml())
     except OSError as error:
         raise ValueError(f"cannot make the run folder {folder}: {error.strerror}.") from error
 
@@ -159,8 +160,8 @@ def train(
     network = config.network(battery.in_size, tasks, battery.out_size, key=key.network)
     optimiser, integration = config.optimiser(), config.integration()
     state = start_training(network, optimiser, tasks, key=key.training)
-    coarse, fine = (
-        make_train_step(
+    steps = {
+        dt: make_train_step(
             battery,
             optimiser,
             batch_size=config.batch_size,
@@ -168,23 +169,30 @@ def train(
             decision_weight=config.decision_weight,
             focus=config.focus,
         )
-        for dt in (battery.dt, config.dt)
-    )
+        for dt in {battery.dt, config.dt}
+    }
     evaluate = make_evaluation(
         battery,
         trials_per_task=config.evaluation_trials,
         integration=integration,
         key=key.held_out,
     )
+
+    def keep(state: TrainState) -> None:
+        settings = config.model_dump(exclude_none=True)
+        save(folder / "model.eqx", state.network, config=settings, tasks=battery.names)
+
+    _check_tasks(folder, battery)
     with open_checkpoints(folder) as manager:
         state = restore_state(manager, state)
         step, per_task = int(state.step), evaluate(state.network)
         metrics = Metrics(folder / "metrics.jsonl", step)
-        metrics.write("start", step=step, **_provenance(config))
+        metrics.write("start", step=step, tasks=battery.names, **_provenance(config))
         status: Literal["finished", "reached target", "interrupted"] = "finished"
         recent, since = [], time.monotonic()
         while step < config.steps:
-            state, seen = (coarse if step < config.refine_at * config.steps else fine)(state)
+            refined = step >= config.refine_at * config.steps
+            state, seen = steps[config.dt if refined else battery.dt](state)
             step += 1
             loss, norm = float(seen.loss), float(seen.gradient_norm)
             _check_finite(step, loss, norm, folder)
@@ -203,6 +211,7 @@ def train(
                 per_task = evaluate(state.network)
                 metrics.write("evaluate", step=step, **accuracies(battery.names, per_task))
                 save_state(manager, state, float(np.mean(per_task)))
+                keep(state)
                 recent, since = [], time.monotonic()
                 if config.target_accuracy and np.mean(per_task) >= config.target_accuracy:
                     status = "reached target"
@@ -218,19 +227,26 @@ def train(
         seconds=round(time.monotonic() - begun, 1),
         **accuracies(battery.names, per_task),
     )
-    settings = config.model_dump(exclude_none=True)
-    save(folder / "model.eqx", state.network, config=settings, tasks=battery.names)
+    keep(state)
     with atomic_write(folder / "summary.json") as stream:
         stream.write(json.dumps(dataclasses.asdict(summary), indent=2).encode())
     metrics.write("end", step=step, status=status)
     return summary
 
 
+def _check_tasks(folder: Path, battery: Battery) -> None:
+    if (folder / "metrics.jsonl").exists():
+        begun = [event for event in read_metrics(folder) if event["event"] == "start"]
+        if begun and tuple(begun[0]["tasks"]) != battery.names:
+            raise CheckpointError(f"{folder} was begun with other tasks than its config now names.")
+
+
 def _check_finite(step: int, loss: float, norm: float, folder: Path) -> None:
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise Diverged(
             f"training diverged at step {step}: the loss is {loss} and its gradient's norm {norm}. "
-            f"Try a lower --learning-rate or --gain; what was learned before is in {folder}/checkpoints."
+            "Try a lower --learning-rate or --gain. "
+            f"{folder}/model.eqx is of the last evaluation before, if there was one."
         )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from ._network import RateNetwork
+from ._network import RateNetwork, trainable
 from ._solver import Integration
 
 
@@ -147,7 +147,7 @@ def start_training(
     network = jax.tree.map(lambda x: jnp.array(x) if eqx.is_array(x) else x, network)
     return TrainState(
         network=network,
-        opt_state=optimiser.init(eqx.filter(network, eqx.is_inexact_array)),
+        opt_state=optimiser.init(eqx.filter(network, trainable(network))),
         task_error=jnp.ones(tasks),
         key=key,
         step=jnp.array(0),
@@ -193,9 +193,11 @@ def make_train_step(
     @eqx.filter_jit(donate="all")
     def step(state: TrainState) -> tuple[TrainState, StepMetrics]:
         batch_key, noise_key = jr.split(jr.fold_in(state.key, state.step))
-        odds = (1 - focus) / len(battery.names) + focus * state.task_error / state.task_error.sum()
+        # The floor keeps tasks that are never wrong in view, and the odds finite if none is.
+        error = jnp.maximum(state.task_error, 1e-3)
+        odds = (1 - focus) / len(battery.names) + focus * error / error.sum()
         trial = battery.batch(batch_key, batch_size, odds)
-        parameters, static = eqx.partition(state.network, eqx.is_inexact_array)
+        parameters, static = eqx.partition(state.network, trainable(state.network))
         (loss, (right, frames)), gradient = jax.value_and_grad(loss_fn, has_aux=True)(
             parameters, static, trial, noise_key
         )

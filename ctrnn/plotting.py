@@ -108,20 +108,25 @@ def plot_trial(
     inputs = np.stack([np.asarray(path.evaluate(t, left=False))[0] for t in times - fine])
     rates = np.asarray(trajectory.rates)[:, 0]
     order = np.argsort(rates.argmax(0), kind="stable")
+    active = np.abs(rates).max(0) > 0
     odds = np.exp(np.asarray(trajectory.outputs)[:, 0])
     odds /= odds.sum(1, keepdims=True)
     target = np.asarray(trial.labels)[0, :frames]
 
     panels = (
         (inputs, "input channel", f"A trial of {task}: input"),
-        (rates[:, order[rates.max(0)[order] > 0]], "neuron, by peak", "Rates"),
+        (
+            np.abs(rates[:, order[active[order]]] if active.any() else rates),
+            "neuron, by peak",
+            "Rates",
+        ),
         (odds, "answer", "Readout (shade) and right answer (line)"),
     )
     for axis, (image, label, title) in zip(axes, panels, strict=True):
         axis.imshow(
             image.T, aspect="auto", origin="lower", cmap="Greys", interpolation="nearest",
             extent=(0, end, -0.5, image.shape[1] - 0.5), vmin=0,
-            vmax=np.quantile(image, 0.998) or None,
+            vmax=max(float(np.quantile(image, 0.998)), 1e-6),
         )  # fmt: skip
         axis.set(ylabel=label, title=title)
     axes[-1].stairs(

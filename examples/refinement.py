@@ -6,11 +6,12 @@ rtol 1e-5. About five minutes on two cores; prints one row per solver.
 
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 import ctrnn
 import tasks
 
-RECIPES = [
+RECIPES: list[tuple[Literal["euler", "exponential-euler", "heun"], float]] = [
     ("euler", 100.0),
     ("euler", 20.0),
     ("exponential-euler", 50.0),

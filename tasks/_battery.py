@@ -72,6 +72,8 @@ class Battery(eqx.Module):
         timing = timings(rows, conventions)
         if np.any(timing[..., :2] * per_turn % 100):
             raise ValueError(f"dt has to divide every duration, which {dt} ms does not")
+        if np.any(timing[:, 4, 0] == 0):
+            raise ValueError("every task needs a decision period; give Timing a `decision` in ms")
         shortest, step = np.moveaxis(timing[..., :2] * per_turn // 100, -1, 0)
         longest = shortest + step * (timing[..., 2] - 1)
         noisy = np.array([[period in row.noisy for period in PERIODS] for row in rows.values()])

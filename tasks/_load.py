@@ -27,15 +27,15 @@ def load(where: str) -> Battery:
         ```
     """
     module_name, _, attribute = where.partition(":")
-    if not module_name or not attribute:
+    if not module_name or not attribute or module_name.startswith("."):
         raise ValueError(f"{where!r} has to be of the form 'module:attribute'")
     if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+        sys.path.append(os.getcwd())
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise  # the module is there; something that it needs is not
+            raise ValueError(f"the module {module_name!r} needs {error.name!r}: {error}") from error
         raise ValueError(
             f"there is no module {module_name!r} to take a battery from; "
             "run from the folder that holds it, or install it"

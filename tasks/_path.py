@@ -15,7 +15,7 @@ class GridPath(diffrax.AbstractPath):
         the value before.
     - `"linear"` joins the values by straight lines.
     - `"cubic"` joins them smoothly: a Hermite spline with backward differences, as in
-        [`diffrax.backward_hermite_coefficients`][], after Morrill et al. (2021),
+        `diffrax.backward_hermite_coefficients`, after Morrill et al. (2021),
         arXiv:2106.11028. It never looks ahead by more than one node.
 
     **Arguments:**
@@ -69,7 +69,7 @@ class GridPath(diffrax.AbstractPath):
         self,
         t0: Real[ArrayLike, ""],
         t1: Real[ArrayLike, ""] | None = None,
-        left: bool = False,
+        left: bool = True,
     ) -> Float[Array, "..."]:
         """The value at `t0`, or the increment from `t0` to `t1`.
 
@@ -93,7 +93,7 @@ class GridPath(diffrax.AbstractPath):
             return start + rise * x
         return start + x * (rise - bend * (1 - x) ** 2)
 
-    def derivative(self, t: Real[ArrayLike, ""], left: bool = False) -> Float[Array, "..."]:
+    def derivative(self, t: Real[ArrayLike, ""], left: bool = True) -> Float[Array, "..."]:
         """The slope at `t`, per ms. Zero for `"step"`, whose changes are jumps.
 
         **Arguments:**

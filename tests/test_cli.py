@@ -60,6 +60,14 @@ def test_inspect_prints_the_typed_tree(folder):
         assert words in output
 
 
+def test_a_noisy_network_is_refined_with_a_solver_that_carries_noise(tmp_path):
+    folder = tmp_path / "run"
+    output = run("train", *TINY, "--steps", 2, "--noise", 0.1, "--out", folder).output
+    assert "--solver heun --rtol" in output
+    run("evaluate", folder, "--solver", "tsit5", "--rtol", "1e-2", "--trials", 1, code=2)
+    run("evaluate", folder, "--solver", "heun", "--rtol", "1e-1", "--trials", 1)
+
+
 def test_plot_writes_a_picture(folder, tmp_path):
     run("plot", folder, "--out", tmp_path / "f.png", "--task", "dm1")
     assert (tmp_path / "f.png").read_bytes()[:4] == b"\x89PNG"
@@ -110,6 +118,9 @@ def test_tasks_of_ones_own(tmp_path, monkeypatch, request):
         ("train --neurons 30x30x30", "32x32"),
         ("train --dt 30", "does not divide"),
         ("train --tau 20", "unstable"),
+        ("train --kernel dense", "connectivity dense"),
+        ("train --tasks .foo:bar", "module:attribute"),
+        ("tasks show 20", "20 tasks"),
         ("train --solver rk4", "rk4"),
         ("train --config none.toml", "none.toml"),
         ("train --resume none", "not a run"),
@@ -139,6 +150,10 @@ def test_mistakes_with_a_run(folder, tmp_path):
     run("plot", folder, "--task", "dms", code=2)
     (tmp_path / "x.npz").write_text("mine")
     run("export", folder, "--format", "npz", "--out", tmp_path / "x.npz", code=2)
+    (tmp_path / "config.json").write_text("mine")
+    run("export", folder, "--format", "safetensors", "--out", tmp_path / "m.safetensors", code=2)
+    assert (tmp_path / "config.json").read_text() == "mine"
+    run("evaluate", folder, "--dt", "0", code=2)
     assert (tmp_path / "x.npz").read_text() == "mine"
     (tmp_path / "bad.toml").write_text("sparsity = 0.04\nlearning_rat = 1.0")
     assert "learning_rat" in run("train", "--config", tmp_path / "bad.toml", code=2).stderr

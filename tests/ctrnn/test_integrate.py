@@ -243,13 +243,15 @@ def test_second_order_survives_jumps_and_kinks(float64, kind):
     assert abs(np.log2(coarse / fine) - 2) < 0.35
 
 
-@pytest.mark.parametrize("solver", ["euler", "exponential-euler", "heun"])
-def test_private_noise_has_its_standard_deviation(solver):
+@pytest.mark.parametrize(
+    "solver, dt", [("euler", 50.0), ("exponential-euler", 50.0), ("heun", 100.0), ("tsit5", 50.0)]
+)
+def test_private_noise_has_its_standard_deviation_at_any_step(solver, dt):
     graph = ctrnn.Autapse()(ctrnn.Sheet(20, 20), key=jr.key(0))
     network = ctrnn.RateNetwork(graph, 1, 0, 1, form="current", noise=0.3, key=jr.key(1))
     network = eqx.tree_at(lambda n: n.weights, network, jnp.zeros_like(network.weights))
     path = tasks.GridPath(jnp.zeros((10, 50, 1)), 100.0, "step")
-    integration = ctrnn.Integration(solver, dt=10.0)
+    integration = ctrnn.Integration(solver, dt=dt)
     state = network(path, np.array([1000.0]), integration=integration, key=jr.key(2)).state
     assert abs(float(state.std()) / 0.3 - 1) < 0.015
     assert abs(float(state.mean())) < 0.01
@@ -264,13 +266,19 @@ def test_noise_needs_a_key_and_repeats_with_it():
     assert jnp.abs(solve(jr.key(0)) - solve(jr.key(1))).min() > 0
 
 
-def test_adaptive_noise_is_brownian():
-    network = make_network(noise=0.2)
+def test_adaptive_noise_has_its_standard_deviation():
+    graph = ctrnn.Autapse()(ctrnn.Sheet(20, 20), key=jr.key(0))
+    network = ctrnn.RateNetwork(
+        graph, 1, 0, 1, form="current", noise=0.3, autapse=0.0, key=jr.key(1)
+    )
+    path = tasks.GridPath(jnp.zeros((8, 10, 1)), 100.0, "step")
     integration = ctrnn.Integration("heun", rtol=1e-2, dt=20.0)
-    state = network(
-        make_path(), TIMES, context=make_context(), integration=integration, key=jr.key(0)
-    ).state
-    assert jnp.isfinite(state).all()
+    state = network(path, np.array([800.0]), integration=integration, key=jr.key(2)).state
+    assert abs(float(state.std()) / 0.3 - 1) < 0.04
+
+
+def test_an_adaptive_step_carries_noise_with_some_solvers_only():
+    network = make_network(noise=0.2)
     with pytest.raises(ValueError, match="private noise"):
         network(
             make_path(),
@@ -307,6 +315,24 @@ def test_going_on_from_a_state_equals_one_solve(float64):
     np.testing.assert_allclose(second.state, whole.state, rtol=1e-12)
 
 
+def test_a_stream_is_its_trials_with_the_state_carried_across():
+    battery = tasks.Battery.select("go,dm1,anti")
+    stream = battery.stream(jr.key(0), 2, seq_len=40)
+    graph = ctrnn.Locality(0.3)(ctrnn.Sheet(4, 4), key=jr.key(0))
+    network = ctrnn.RateNetwork(graph, 33, 3, 17, key=jr.key(1))
+    solve = lambda frames, y0=None: network(
+        tasks.GridPath(jnp.swapaxes(stream.inputs[:, frames], 0, 1), 100.0),
+        100.0 * np.arange(1, len(frames) + 1),
+        context=jnp.swapaxes(stream.rule[:, frames], 0, 1),
+        y0=y0,
+    )
+    whole = solve(np.arange(40))
+    first = solve(np.arange(25))
+    rest = solve(np.arange(25, 40), first.state)
+    parts = jnp.concatenate([first.outputs, rest.outputs])
+    np.testing.assert_allclose(parts, whole.outputs, rtol=1e-4, atol=1e-5)
+
+
 def test_each_trial_of_a_batch_is_solved_alone():
     network = make_network()
     one = tasks.GridPath(make_path().values[:, :1], DT, "step")
@@ -339,6 +365,10 @@ def test_mistakes_at_the_call():
         network(make_path(), np.array([110.0]), context=make_context())
     with pytest.raises(ValueError, match="context"):
         network(make_path(), TIMES)
+    with pytest.raises(ValueError, match="axes swapped"):
+        network(make_path(), TIMES, context=jnp.swapaxes(make_context((FRAMES,)), 0, 1))
+    with pytest.raises(ValueError, match=r"\(3, 16\)"):
+        network(make_path(), TIMES, context=make_context(), y0=jnp.zeros((3, 15)))
     with pytest.raises(ValueError, match=r"\[batch, 2\]"):
         network(tasks.GridPath(jnp.zeros((4, 3, 5)), DT, "step"), TIMES, context=make_context())
     with pytest.raises(ValueError, match="concrete"):

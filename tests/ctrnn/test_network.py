@@ -77,15 +77,12 @@ def test_dales_law_starts_balanced():
 
 
 def test_time_constants_learn_only_when_asked():
+    # Under weight decay too, which shrinks what has no gradient.
     fixed, learnt = trained(make_network()), trained(make_network(train_tau=True))
-    start = make_network().tau
-    np.testing.assert_allclose(start, 100.0, rtol=1e-6)
-    assert jnp.abs(learnt.tau - start).max() > 0.1
+    np.testing.assert_array_equal(fixed.tau, make_network().tau)
+    np.testing.assert_allclose(fixed.tau, 100.0, rtol=1e-6)
+    assert jnp.abs(learnt.tau - fixed.tau).max() > 0.1
     assert (learnt.tau > 0).all()
-    # AdamW decays what has no gradient; the gradient itself is zero.
-    gradient = eqx.filter_grad(lambda n: jnp.sum(n.tau))(make_network())
-    assert not gradient.log_tau.any()
-    assert fixed.tau.shape == (64,)
 
 
 def test_time_constants_may_differ_between_neurons():
@@ -137,6 +134,7 @@ def test_replicates_can_be_vmapped(float64):
         (dict(form="spiking"), "rate"),
         (dict(activation="sine"), "softplus"),
         (dict(tau=0.0), "positive"),
+        (dict(tau=np.ones(3)), r"one per neuron \(64\)"),
         (dict(noise=-1.0), "negative"),
         (dict(excitatory_fraction=1.5), r"\[0, 1\]"),
     ],

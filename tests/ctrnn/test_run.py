@@ -3,10 +3,12 @@
 import json
 import math
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import optax
 import pydantic
 import pytest
 
@@ -74,6 +76,13 @@ def test_the_folder_says_all(tmp_path):
     written = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert written["mean_decision_accuracy"] == summary.mean_decision_accuracy
     assert set(written["per_task"]) == {"go", "dm1"}
+
+
+def test_a_run_does_not_go_on_with_other_tasks(tmp_path):
+    make(tmp_path / "run", stop_after(3))
+    config = ctrnn.open_run(tmp_path / "run")
+    with pytest.raises(ctrnn.CheckpointError, match="other tasks"):
+        ctrnn.train(config, tasks.Battery.select("go,dm2"), tmp_path / "run")
 
 
 def test_an_existing_folder_is_not_reused(tmp_path):
@@ -157,11 +166,34 @@ def test_evaluation_equals_one_trial_at_a_time():
     np.testing.assert_allclose(evaluate(network), expected, rtol=1e-6)
 
 
-def test_focus_draws_the_tasks_that_fail():
-    battery = tasks.Battery.select("go,dm1,dms,anti")
-    trial = battery.batch(jr.key(0), 400, jnp.array([0.0, 0.0, 3.0, 1.0]))
-    drawn = np.asarray(trial.rule.sum(0))
-    assert drawn[:2].sum() == 0 and abs(drawn[2] / 400 - 0.75) < 0.07
+@pytest.mark.parametrize(
+    "error, shares", [([0.0, 0.3, 0.1], [0.17, 0.54, 0.29]), ([0.0] * 3, [0.33] * 3)]
+)
+def test_focus_draws_the_tasks_that_fail(error, shares):
+    """Half evenly and half by error; evenly where nothing is wrong any more."""
+
+    class Spy:
+        def __init__(self):
+            self.battery, self.odds = tasks.Battery.select("go,anti,rtgo"), []
+
+        def __getattr__(self, name):
+            return getattr(self.battery, name)
+
+        def batch(self, key, batch_size, weights=None):
+            jax.debug.callback(lambda w: self.odds.append(np.asarray(w)), weights)
+            return self.battery.batch(key, batch_size, weights)
+
+    spy, optimiser = Spy(), optax.sgd(0.0)
+    network = ctrnn.Config(**TINY).network(33, 3, 17, key=jr.key(0))
+    state = ctrnn.start_training(network, optimiser, 3, key=jr.key(1))
+    state = eqx.tree_at(lambda s: s.task_error, state, jnp.array(error))
+    step = ctrnn.make_train_step(
+        spy, optimiser, batch_size=8, integration=ctrnn.Integration(dt=100.0), focus=0.5
+    )
+    state, metrics = step(state)
+    jax.effects_barrier()
+    np.testing.assert_allclose(spy.odds[0], shares, atol=0.01)
+    assert np.isfinite(metrics.loss) and np.isfinite(state.task_error).all()
 
 
 def test_settings_survive_toml(tmp_path):
@@ -180,6 +212,10 @@ def test_settings_survive_toml(tmp_path):
         (dict(solver="rk4"), "euler"),
         (dict(tau=-1.0), "tau = -1.0"),
         (dict(steps="many"), "steps = 'many'"),
+        (dict(clip=math.inf), "clip = inf"),
+        (dict(seed=2**32), "seed = 4294967296"),
+        (dict(kernel="dense"), "connectivity dense"),
+        (dict(tasks="my:battery", conventions="reference"), "its own conventions"),
     ],
 )
 def test_a_wrong_setting_is_named(settings, words):

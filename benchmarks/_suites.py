@@ -1,0 +1,114 @@
+"""What is measured, and against what."""
+
+import contextlib
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from . import _battery, _first, _kernels, _torch
+from ._measure import Case, Row, in_turns, row, seconds, versus
+from ._step import Shape, network, scan
+
+
+class Options(NamedTuple):
+    """`large` are two sizes, of which the first is held against the second, in fewer steps."""
+
+    sizes: Sequence[int] = (256, 1024, 4096)
+    large: Sequence[int] = (16384, 8192)
+    density: float = 0.04
+    batch: int = 64
+    steps: int = 100
+    large_steps: int = 10
+    rounds: int = 9
+    python: str = sys.executable
+
+    def shape(self, neurons: int) -> Shape:
+        return Shape(neurons, self.density, self.batch, self.steps)
+
+    def turns(self, neurons: int) -> int:
+        """Rounds for a size: large ones take long, and vary less."""
+        return max(3, self.rounds // (1 + neurons // 2048))
+
+
+def step(options: Options) -> list[Row]:
+    """A training step: ours, dense and local, against the scan; and against PyTorch if it is there."""
+    table = []
+    for neurons in options.sizes:
+        shape = options.shape(neurons)
+        with contextlib.ExitStack() as stack:
+            cases = [scan(shape), network(shape, "dense"), network(shape)]
+            if _torch.version(options.python) is not None:
+                cases += [
+                    stack.enter_context(_torch.loop(shape, threads, options.python))
+                    for threads in (1, 2)
+                ]
+            hand, dense, local, *peers = in_turns(cases, options.turns(neurons))
+        table += [hand, versus(dense, hand), versus(local, hand), *peers]
+        if peers:
+            best = min(peers, key=lambda peer: peer["median_seconds"])
+            table.append(versus(local, best))
+    return table
+
+
+def large(options: Options) -> list[Row]:
+    """A network whose matrix would be a burden, against one of half the neurons and half the fan-in."""
+    shapes = [Shape(n, options.density, options.batch, options.large_steps) for n in options.large]
+    more, fewer = in_turns([network(shape) for shape in shapes], 3)
+    return [fewer, versus(more, fewer)]
+
+
+def first(options: Options) -> list[Row]:
+    """The first step of the command's defaults: compilation."""
+    del options
+    return _first.rows()
+
+
+def kernels(options: Options) -> list[Row]:
+    """The kernels alone."""
+    return [
+        record
+        for n in options.sizes
+        for record in _kernels.rows([options.shape(n)], options.turns(n))
+    ]
+
+
+def battery(options: Options) -> list[Row]:
+    """Drawing trials."""
+    blank = row(Case("", lambda: 0.0), [0.0])
+    return [blank | record for record in _battery.rows(options.rounds)]
+
+
+def sweep(options: Options) -> list[Row]:
+    """Neurons, density, batch and steps, each varied on its own: for the scaling page's plots."""
+    base = Shape(1024, options.density, options.batch, options.steps)
+    changes: dict[str, Sequence] = dict(
+        neurons=(256, 512, 1024, 2048, 4096),
+        density=(0.01, 0.02, 0.04, 0.08, 0.16),
+        batch=(16, 32, 64, 128, 256),
+        steps=(25, 50, 100, 200, 400),
+    )
+    shapes = [base._replace(**{axis: x}) for axis, xs in changes.items() for x in xs]
+    table = []
+    for shape in dict.fromkeys(shapes):
+        hand, local = in_turns([scan(shape), network(shape)], options.turns(shape.neurons))
+        table += [hand, versus(local, hand)]
+    return table
+
+
+SUITES: dict[str, Callable[[Options], list[Row]]] = dict(
+    step=step, large=large, first=first, kernels=kernels, battery=battery, sweep=sweep
+)
+USUAL = [name for name in SUITES if name != "sweep"]
+
+
+def gemm_rate(size: int = 2048, rounds: int = 5) -> float:
+    """Floating-point operations per second of this machine's matrix product."""
+    product = jax.jit(lambda a: a @ a)
+    matrix = jnp.ones((size, size))
+    seconds(lambda: product(matrix))
+    times = [seconds(lambda: product(matrix)) for _ in range(rounds)]
+    return 2 * size**3 / statistics.median(times)

@@ -1,0 +1,45 @@
+"""The PyTorch peer as a case: a process that waits between its turns."""
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from ._measure import Case
+from ._step import INPUTS, OUTPUTS, RULES, Shape
+
+_LOOP = Path(__file__).with_name("_torch_loop.py")
+
+
+def version(python: str = sys.executable) -> str | None:
+    """The version of PyTorch that an interpreter has; `None` if it has none."""
+    ask = [python, "-c", "import torch; print(torch.__version__)"]
+    with contextlib.suppress(OSError):
+        answer = subprocess.run(ask, capture_output=True, text=True)
+        return answer.stdout.strip() or None
+
+
+@contextlib.contextmanager
+def loop(shape: Shape, threads: int, python: str = sys.executable) -> Iterator[Case]:
+    """A training step of the peer, in a process of its own: threads are set once in a process."""
+    sizes = *shape, INPUTS + RULES, OUTPUTS, threads
+    with subprocess.Popen(
+        [python, str(_LOOP), *map(str, sizes)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        asked, answers = process.stdin, process.stdout
+        assert asked is not None and answers is not None
+
+        def step() -> tuple[float, int]:
+            print(file=asked, flush=True)
+            took, grown = answers.readline().split()
+            return float(took), int(grown)
+
+        step()
+        _, peak = step()
+        name = f"PyTorch, weights * mask, {threads} thread" + "s" * (threads > 1)
+        yield Case(name, lambda: step()[0], *shape, peak or None)
+        asked.close()

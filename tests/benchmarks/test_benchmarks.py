@@ -1,0 +1,83 @@
+"""The benchmarks: they compare like with like, in turns, and say what they measured."""
+
+import json
+import statistics
+
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+import ctrnn
+from benchmarks import __main__ as command
+from benchmarks import _step, plots
+from benchmarks._measure import Case, in_turns, versus
+
+ROW = {
+    *("name", "neurons", "density", "batch", "steps", "median_seconds", "raw_seconds"),
+    *("peak_bytes", "against", "ratio"),
+}
+
+
+def test_the_scan_written_by_hand_solves_the_same_equation():
+    graph = ctrnn.Dense()(ctrnn.Sheet(4, 5), key=jr.key(0))
+    sizes = _step.INPUTS, _step.RULES, _step.OUTPUTS
+    model = ctrnn.RateNetwork(graph, *sizes, tau=_step.TAU, key=jr.key(1))
+    inputs, rule, _ = _step._trials(_step.Shape(20, batch=3, steps=7))
+    parameters = dict(
+        recurrent=model.weights.reshape(20, 20),
+        input=jnp.concatenate([model.input_weights, model.context_weights], 1),
+        bias=model.bias,
+        output=model.output_weights,
+        output_bias=model.output_bias,
+    )
+    rules = jnp.broadcast_to(rule, (7, *rule.shape))
+    theirs = _step.hand_written(parameters, jnp.concatenate([inputs, rules], -1))
+    np.testing.assert_allclose(_step.solve(model, inputs, rule).outputs, theirs, atol=1e-5)
+
+
+def test_cases_take_turns_and_ratios_are_of_medians():
+    turns = []
+
+    def case(name, times):
+        times = iter(times)
+        return Case(name, lambda: turns.append(name) or next(times))
+
+    slow, fast = in_turns([case("slow", [4.0, 9.0, 5.0]), case("fast", [1.0, 1.0, 7.0])], 3)
+    assert turns == ["slow", "fast"] * 3
+    row = versus(fast, slow)
+    assert (row["against"], row["ratio"]) == ("slow", 1 / 5)
+    assert slow["raw_seconds"] == [4.0, 9.0, 5.0]
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    file = tmp_path_factory.mktemp("benchmarks") / "made" / "file.json"
+    small = dict(sizes="16", large="36,16", density=0.25, batch=2, steps=3, large_steps=2)
+    command.main(["step", "large"], file, **small, rounds=1, python="no-such-python")
+    return file
+
+
+def test_the_command_writes_a_row_for_each_measurement(measured):
+    written = json.loads(measured.read_text())
+    assert set(written) == {"machine", "versions", "rows"}
+    names = [(row["name"], row["neurons"]) for row in written["rows"]]
+    ours = [("ctrnn, dense", 16), ("ctrnn, locality", 16)]
+    assert names == [("scan, dense", 16), *ours, *ours[1:], ("ctrnn, locality", 36)]
+    for row in written["rows"]:
+        assert set(row) == ROW
+        assert row["median_seconds"] == statistics.median(row["raw_seconds"]) > 0
+        assert (row["ratio"] is None) == (row["against"] is None)
+    local = next(r for r in written["rows"] if r["against"] == "scan, dense" and r["density"] < 1)
+    assert local["peak_bytes"] > 0
+
+
+def test_an_unknown_suite_is_refused():
+    with pytest.raises(Exception, match="choose among"):
+        command.main(["speed"])
+
+
+def test_plots_are_drawn_from_a_file_of_rows(measured, tmp_path):
+    plots.draw(measured, tmp_path)
+    drawn = sorted(file.name for file in tmp_path.glob("scaling-*.png"))
+    assert drawn == ["scaling-memory.png", "scaling-time.png"]
