@@ -78,8 +78,13 @@ def kernels(options: Options) -> list[Row]:
 
 def battery(options: Options) -> list[Row]:
     """Drawing trials."""
-    blank = row(Case("", lambda: 0.0), [0.0])
-    return [blank | record for record in _battery.rows(options.rounds)]
+    table = {}
+    for record in _battery.rows(options.rounds):
+        case = Case(record["name"], lambda: 0.0, batch=record["batch"], steps=record["steps"])
+        measured = table[case.name, case.batch] = row(case, record["raw_seconds"])
+        if record["against"] is not None:
+            table[case.name, case.batch] = versus(measured, table[record["against"], case.batch])
+    return list(table.values())
 
 
 def sweep(options: Options) -> list[Row]:
@@ -92,11 +97,10 @@ def sweep(options: Options) -> list[Row]:
         steps=(25, 50, 100, 200, 400),
     )
     shapes = [base._replace(**{axis: x}) for axis, xs in changes.items() for x in xs]
-    table = []
-    for shape in dict.fromkeys(shapes):
-        hand, local = in_turns([scan(shape), network(shape)], options.turns(shape.neurons))
-        table += [hand, versus(local, hand)]
-    return table
+    cases = [case(shape) for shape in dict.fromkeys(shapes) for case in (scan, network)]
+    table = in_turns(cases, options.rounds)  # all of them together, so that curves are smooth
+    pairs = zip(table[::2], table[1::2], strict=True)
+    return [record for hand, ours in pairs for record in (hand, versus(ours, hand))]
 
 
 SUITES: dict[str, Callable[[Options], list[Row]]] = dict(

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from ._measure import Row
 
@@ -45,7 +46,9 @@ def _panel(ax: Axes, rows: list[Row], axis: str, measure: str, unit: float, flop
         counts = (r["neurons"] ** 2 * r["density"] * r["batch"] * r["steps"] for r in ours)
         ax.plot(x, [6 * count / flops * unit for count in counts], **IDEAL)
     ax.set(xscale="log", yscale="log", xlabel=AXES[axis])
-    ax.set_xticks(x, [f"{v:.2g}" if v < 1 else f"{v:,}" for v in x], minor=False)
+    ax.set_xticks(x, [f"{v:.2f}" if v < 1 else f"{v:,}" for v in x])
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter("{x:,g}")
     ax.minorticks_off()
     ax.grid(alpha=0.3)
 

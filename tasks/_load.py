@@ -18,7 +18,8 @@ def load(where: str) -> Battery:
 
     **Raises:**
 
-    `ValueError` if there is no such module or attribute, or if it is not a battery.
+    `ValueError` if there is no such module or attribute, if it is not a battery, or if the module
+    needs another that is not there.
 
     !!! example
 

@@ -10,9 +10,9 @@ class GridPath(diffrax.AbstractPath):
     Node `k` sits at `k * dt` and the path runs from 0 to `times * dt`, so that the last value is
     held for its whole step. Finding the interval is one division, whatever the number of nodes.
 
-    - `"step"` holds each value for its step. At a boundary it is right-continuous, so that an
-        Euler step that starts there sees what the network sees from then on; `left=True` asks for
-        the value before.
+    - `"step"` holds each value for its step. At a boundary `left=False` asks for the value that
+        begins there, as a step that starts there needs; by default, as everywhere in Diffrax, it is
+        the value that ends there.
     - `"linear"` joins the values by straight lines.
     - `"cubic"` joins them smoothly: a Hermite spline with backward differences, as in
         `diffrax.backward_hermite_coefficients`, after Morrill et al. (2021),

@@ -48,7 +48,7 @@ def test_agrees_with_diffrax_on_the_same_nodes(kind):
 def test_a_step_holds_its_value(t, dt):
     values = jnp.arange(200.0)
     path = tasks.GridPath(values, dt, "step")
-    k = int(path.evaluate(t))
+    k = int(path.evaluate(t, left=False))
     t, dt = np.float32(t), np.float32(dt)
     assert np.float32(k) * dt <= t < np.float32(k + 1) * dt
 
@@ -59,7 +59,7 @@ def test_limits_at_the_jumps_of_a_step(dt):
     path = tasks.GridPath(values, dt, "step")
     jumps = path.jump_ts
     assert jumps is not None and len(jumps) == 399
-    right = jax.vmap(path.evaluate)(jumps)
+    right = jax.vmap(lambda t: path.evaluate(t, left=False))(jumps)
     left = jax.vmap(lambda t: path.evaluate(t, left=True))(jumps)
     before = jax.vmap(path.evaluate)(jnp.nextafter(jumps, -jnp.inf))
     after = jax.vmap(lambda t: path.evaluate(t, left=True))(jnp.nextafter(jumps, jnp.inf))
@@ -71,7 +71,8 @@ def test_limits_at_the_jumps_of_a_step(dt):
 def test_nodes_ends_and_slopes(kind):
     path = tasks.GridPath(VALUES, DT, kind)
     assert (path.t0, path.t1) == (0.0, STEPS * DT)
-    assert jnp.allclose(jax.vmap(path.evaluate)(NODES), HELD, atol=1e-6)
+    at_nodes = jax.vmap(lambda t: path.evaluate(t, left=False))(NODES)
+    assert jnp.allclose(at_nodes, HELD, atol=1e-6)
     for t in (3.0, 47.0, 133.0):
         slope = (path.evaluate(t + 0.5) - path.evaluate(t - 0.5)) / 1.0
         assert jnp.allclose(path.derivative(t), slope, atol=1e-3)
@@ -145,7 +146,7 @@ def test_trials_have_paths():
     for kind in KINDS:
         path = trial.path(kind)
         assert path.t1 == len(trial.times) * trial.dt
-        assert jnp.allclose(path.evaluate(800.0), trial.inputs[:, 8], atol=1e-6)
+        assert jnp.allclose(path.evaluate(800.0, left=False), trial.inputs[:, 8], atol=1e-6)
 
 
 def test_mistakes_are_told():
