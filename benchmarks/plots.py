@@ -62,7 +62,7 @@ def draw(file: Path, folder: Path) -> None:
         ("memory", "peak_bytes", "Peak memory of a training step (MiB)", 2**-20, None),
     ):
         figure = Figure(figsize=(10, 7), layout="constrained")
-        panels = figure.subplots(2, 2)
+        panels = figure.subplots(2, 2, sharey=True)
         for ax, axis in zip(panels.flat, AXES, strict=True):
             _panel(ax, written["rows"], axis, measure, unit, rate)
         for ax in panels[:, 0]:

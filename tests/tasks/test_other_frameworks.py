@@ -39,7 +39,8 @@ def test_batches_travel_to_another_process():
 def test_torch_data_loader():
     data = pytest.importorskip("torch.utils.data")
     batches = tasks.NumpyBatches(BATTERY, batch_size=4, count=2)
-    tensors = list(data.DataLoader(batches, batch_size=None))
+    worker = dict(num_workers=1, multiprocessing_context="spawn")
+    tensors = list(data.DataLoader(batches, batch_size=None, **worker))
     assert tuple(tensors[1]["inputs"].shape) == (4, 35, 33)
     assert np.array_equal(tensors[1]["inputs"].numpy(), batches[1]["inputs"])
 
