@@ -92,7 +92,7 @@ def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
 def train(
     settings: dict[str, Any],
     config: Annotated[
-        Optional[Path],  # noqa: UP045 as Typer's documentation has it
+        Path | None,
         typer.Option(help="TOML file of settings; options given here win.", rich_help_panel="Run"),
     ] = None,
     preset: Annotated[
@@ -100,11 +100,11 @@ def train(
         typer.Option(help="Settings to start from.", rich_help_panel="Run"),
     ] = "default",
     out: Annotated[
-        Optional[Path],  # noqa: UP045 as above
+        Path | None,
         typer.Option(help="The run folder. Default: runs/<name>.", rich_help_panel="Run"),
     ] = None,
     resume: Annotated[
-        Optional[Path],  # noqa: UP045 as above
+        Path | None,
         typer.Option(help="Go on with the run in this folder.", rich_help_panel="Run"),
     ] = None,
 ) -> None:
@@ -157,15 +157,15 @@ def train(
 def evaluate(
     run: Run,
     solver: Annotated[
-        Optional[str],  # noqa: UP045 as above
+        str | None,
         typer.Option(help=f"Another solver: {', '.join(ctrnn.SOLVERS)}."),
     ] = None,
-    dt: Annotated[Optional[float], typer.Option(help="Another step, in ms.")] = None,  # noqa: UP045
+    dt: Annotated[float | None, typer.Option(help="Another step, in ms.")] = None,
     rtol: Annotated[
-        Optional[float],  # noqa: UP045 as above
+        float | None,
         typer.Option(help="Relative tolerance: an adaptive step."),
     ] = None,
-    atol: Annotated[Optional[float], typer.Option(help="Absolute tolerance; as rtol.")] = None,  # noqa: UP045
+    atol: Annotated[float | None, typer.Option(help="Absolute tolerance; as rtol.")] = None,
     trials: Annotated[int, typer.Option(help="Held-out trials per task.", min=1)] = 32,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -246,8 +246,8 @@ def inspect_(run: Run) -> None:
 @app.command()
 def plot(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    out: Annotated[Optional[Path], typer.Option(help="Default: RUN/figure.png.")] = None,  # noqa: UP045
-    task: Annotated[Optional[str], typer.Option(help="The task of the trial shown.")] = None,  # noqa: UP045
+    out: Annotated[Path | None, typer.Option(help="Default: RUN/figure.png.")] = None,
+    task: Annotated[str | None, typer.Option(help="The task of the trial shown.")] = None,
 ) -> None:
     """Draw a run: the sheet and who is heard on it, the learning curve, a trial."""
     with _boundary():
@@ -305,10 +305,10 @@ def list_(
 def show(
     name: Annotated[str, typer.Argument(help="A task, such as dlygointr.")],
     own: Annotated[
-        Optional[str],  # noqa: UP045 as above
+        str | None,
         typer.Option("--tasks", help="Your own battery that has it, module:battery."),
     ] = None,
-    plot: Annotated[Optional[Path], typer.Option(help="Draw a trial to this file.")] = None,  # noqa: UP045
+    plot: Annotated[Path | None, typer.Option(help="Draw a trial to this file.")] = None,
     conventions: Annotated[
         Literal["corrected", "reference"], typer.Option(help="Labels and timings.")
     ] = "corrected",

@@ -1,6 +1,9 @@
 """Checkpoints: what is saved comes back to the bit, and what is broken is refused."""
 
+import functools
 import json
+import pathlib
+import tempfile
 
 import equinox as eqx
 import hypothesis.strategies as st
@@ -142,15 +145,12 @@ def test_a_damaged_file_is_refused_or_harmless(tmp_path_factory, data):
     assert loaded.weights.shape == make_network().weights.shape
 
 
-def _whole_file(cache=[]):  # noqa: B006 the default is the cache
-    if not cache:
-        import pathlib
-        import tempfile
-
-        with tempfile.TemporaryDirectory() as folder:
-            ctrnn.save(pathlib.Path(folder) / "m.eqx", make_network())
-            cache.append((pathlib.Path(folder) / "m.eqx").read_bytes())
-    return cache[0]
+@functools.cache
+def _whole_file():
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / "m.eqx"
+        ctrnn.save(file, make_network())
+        return file.read_bytes()
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
