@@ -4,9 +4,6 @@ import contextlib
 import inspect
 import json
 import re
-import signal
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, Optional
@@ -15,13 +12,12 @@ import equinox as eqx
 import numpy as np
 import pydantic
 import typer
-from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 import ctrnn
 import tasks
+from ctrnn._terminal import Display, complaints, console, print_accuracies, signals
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,7 +27,6 @@ app = typer.Typer(
 )
 tasks_app = typer.Typer(no_args_is_help=True, help="The battery: list its tasks, look at one.")
 app.add_typer(tasks_app, name="tasks")
-console, complaints = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
 
 Run = Annotated[Path, typer.Argument(help="A run folder, or a checkpoint (.eqx).")]
 
@@ -127,7 +122,7 @@ def train(
     )
     received: list[int] = []
     try:
-        with _signals(received), _Display(chosen) as display:
+        with signals(received), Display(chosen) as display:
             summary = ctrnn.train(
                 chosen, battery, folder, report=display.show, stop=lambda: bool(received)
             )
@@ -135,7 +130,7 @@ def train(
         _fail(str(error).splitlines()[0], 2)
     except (ctrnn.Diverged, OSError) as error:
         _fail(str(error), 1)
-    _print_accuracies(summary.per_task)
+    print_accuracies(summary.per_task)
     console.print(
         f"{summary.status} at step {summary.step} ({summary.trials:,} trials, {summary.seconds:.0f} s): "
         f"mean decision accuracy {summary.mean_decision_accuracy:.3f}, "
@@ -201,7 +196,7 @@ def evaluate(
     if as_json:
         print(json.dumps(result))
         return
-    _print_accuracies(result["per_task"])
+    print_accuracies(result["per_task"])
     console.print(
         f"mean decision accuracy {result['mean_decision_accuracy']:.3f}, "
         f"minimum {result['min_decision_accuracy']:.3f} ({trials} trials per task, "
@@ -374,78 +369,6 @@ def _free_folder(config: ctrnn.Config) -> Path:
     stem = f"{words}-{wiring}-seed{config.seed}"
     numbered = (Path("runs") / (stem if i == 1 else f"{stem}-{i}") for i in range(1, 10**6))
     return next(folder for folder in numbered if not folder.exists())
-
-
-@contextlib.contextmanager
-def _signals(received: list[int]) -> Iterator[None]:
-    """Collects the first SIGINT or SIGTERM; a second one ends the process at once."""
-
-    def note(number: int, frame: Any) -> None:
-        received.append(number)
-        signal.signal(number, previous[signal.Signals(number)])
-
-    previous = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-class _Display:
-    """A live line on a terminal; elsewhere a line at each evaluation."""
-
-    def __init__(self, config: ctrnn.Config):
-        self.config = config
-        self.live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
-        self.begun = time.monotonic()
-        self.first: int | None = None
-        self.evaluated: np.ndarray | None = None
-
-    def __enter__(self) -> "_Display":
-        if self.live:
-            self.live.start()
-            self.live.update(Text("compiling ..."))
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.live:
-            self.live.stop()
-
-    def show(self, progress: ctrnn.Progress) -> None:
-        if self.first is None:
-            self.first, self.begun = progress.step, time.monotonic()
-        done = progress.step - self.first
-        left = (self.config.steps - progress.step) * (time.monotonic() - self.begun) / max(done, 1)
-        clock = f"{left // 60:.0f} min {left % 60:02.0f} s left" if done else "..."
-        line = (
-            f"step {progress.step}/{self.config.steps}  loss {progress.loss:.3f}  "
-            f"accuracy {progress.accuracy:.3f}  held out: mean {progress.per_task.mean():.3f} "
-            f"min {progress.per_task.min():.3f}  {progress.trials_per_second:.0f} trials/s  {clock}"
-        )
-        if self.live:
-            self.live.update(Text(line))
-        elif progress.per_task is not self.evaluated:
-            console.print(line, highlight=False)
-            sys.stdout.flush()
-        self.evaluated = progress.per_task
-
-
-def _print_accuracies(per_task: dict[str, float]) -> None:
-    """Base tasks down, their variants across."""
-    parts = {name: re.fullmatch(r"(.+?)((?:int[lr])?(?:seq[lr])?)", name) for name in per_task}
-    split = {name: (m[1], m[2] or "base") for name, m in parts.items() if m}
-    variants = list(dict.fromkeys(variant for _, variant in split.values()))
-    table = Table("task", *variants)
-    for base in dict.fromkeys(base for base, _ in split.values()):
-        cells = {split[n][1]: per_task[n] for n in per_task if split[n][0] == base}
-        table.add_row(base, *(_coloured(cells[v]) if v in cells else "" for v in variants))
-    console.print("\nDecision accuracy on held-out trials", table)
-
-
-def _coloured(accuracy: float) -> str:
-    colour = "green" if accuracy >= 0.9 else "yellow" if accuracy >= 0.7 else "red"
-    return f"[{colour}]{accuracy:.2f}[/{colour}]"
 
 
 if __name__ == "__main__":

@@ -21,6 +21,12 @@ from ._connectivity import Gaussian as Gaussian
 from ._connectivity import Locality as Locality
 from ._connectivity import RandomSparse as RandomSparse
 from ._connectivity import Rewired as Rewired
+from ._folder import Keys as Keys
+from ._folder import Summary as Summary
+from ._folder import accuracies as accuracies
+from ._folder import create_run as create_run
+from ._folder import keys as keys
+from ._folder import open_run as open_run
 from ._graph import Graph as Graph
 from ._integrate import Trajectory as Trajectory
 from ._integrate import integrate as integrate
@@ -36,13 +42,7 @@ from ._recurrence import apply as apply
 from ._recurrence import choose_kernel as choose_kernel
 from ._recurrence import kernel_named as kernel_named
 from ._run import Diverged as Diverged
-from ._run import Keys as Keys
 from ._run import Progress as Progress
-from ._run import Summary as Summary
-from ._run import accuracies as accuracies
-from ._run import create_run as create_run
-from ._run import keys as keys
-from ._run import open_run as open_run
 from ._run import train as train
 from ._solver import SOLVERS as SOLVERS
 from ._solver import ExponentialEuler as ExponentialEuler

@@ -1,0 +1,92 @@
+"""What the command shows while it works, and the signals that stop it."""
+
+import contextlib
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from ._config import Config
+from ._run import Progress
+
+console, complaints = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def signals(received: list[int]) -> Iterator[None]:
+    """Collects the first SIGINT or SIGTERM; a second one ends the process at once."""
+
+    def note(number: int, frame: Any) -> None:
+        received.append(number)
+        signal.signal(number, previous[signal.Signals(number)])
+
+    previous = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+class Display:
+    """A live line on a terminal; elsewhere a line at each evaluation."""
+
+    def __init__(self, config: Config):
+        self.config = config
+        self.live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
+        self.begun = time.monotonic()
+        self.first: int | None = None
+        self.evaluated: np.ndarray | None = None
+
+    def __enter__(self) -> "Display":
+        if self.live:
+            self.live.start()
+            self.live.update(Text("compiling ..."))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.live:
+            self.live.stop()
+
+    def show(self, progress: Progress) -> None:
+        if self.first is None:
+            self.first, self.begun = progress.step, time.monotonic()
+        done = progress.step - self.first
+        left = (self.config.steps - progress.step) * (time.monotonic() - self.begun) / max(done, 1)
+        clock = f"{left // 60:.0f} min {left % 60:02.0f} s left" if done else "..."
+        line = (
+            f"step {progress.step}/{self.config.steps}  loss {progress.loss:.3f}  "
+            f"accuracy {progress.accuracy:.3f}  held out: mean {progress.per_task.mean():.3f} "
+            f"min {progress.per_task.min():.3f}  {progress.trials_per_second:.0f} trials/s  {clock}"
+        )
+        if self.live:
+            self.live.update(Text(line))
+        elif progress.per_task is not self.evaluated:
+            console.print(line, highlight=False)
+            sys.stdout.flush()
+        self.evaluated = progress.per_task
+
+
+def print_accuracies(per_task: dict[str, float]) -> None:
+    """Base tasks down, their variants across."""
+    parts = {name: re.fullmatch(r"(.+?)((?:int[lr])?(?:seq[lr])?)", name) for name in per_task}
+    split = {name: (m[1], m[2] or "base") for name, m in parts.items() if m}
+    variants = list(dict.fromkeys(variant for _, variant in split.values()))
+    table = Table("task", *variants)
+    for base in dict.fromkeys(base for base, _ in split.values()):
+        cells = {split[n][1]: per_task[n] for n in per_task if split[n][0] == base}
+        table.add_row(base, *(_coloured(cells[v]) if v in cells else "" for v in variants))
+    console.print("\nDecision accuracy on held-out trials", table)
+
+
+def _coloured(accuracy: float) -> str:
+    colour = "green" if accuracy >= 0.9 else "yellow" if accuracy >= 0.7 else "red"
+    return f"[{colour}]{accuracy:.2f}[/{colour}]"
