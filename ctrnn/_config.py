@@ -21,7 +21,13 @@ VERSION = 1
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
-    "tiny": dict(tasks="go,dlygo,dm1,dms", neurons="10x10", sparsity=0.1, steps=300, dt=50.0),
+    "tiny": dict(
+        tasks="go,dlygo,dlyanti,dm1,dms,dlygointr,goseqr",
+        neurons="12x12",
+        sparsity=0.1,
+        steps=2000,
+        learning_rate=8e-3,
+    ),
     "full": dict(steps=50000),
 }
 """Settings to start from, by name."""
@@ -160,7 +166,8 @@ class Config(pydantic.BaseModel):
 
     def optimiser(self) -> optax.GradientTransformation:
         schedule = warmup_cosine(self.learning_rate, self.warmup, self.steps)
-        return optax.chain(optax.clip_by_global_norm(self.clip), optax.adam(schedule))
+        # Adam with a short memory of squared gradients: a batch shows half of the tasks, in turn.
+        return optax.chain(optax.clip_by_global_norm(self.clip), optax.adam(schedule, b2=0.95))
 
     def to_toml(self) -> str:
         """These settings as TOML, each with what it means beside it."""

@@ -1,0 +1,50 @@
+"""What is trained: the conditions of the plan (docs/science/plan.md) as settings."""
+
+from typing import Any
+
+import ctrnn
+
+LEARNING_RATES = (1e-3, 3e-3, 1e-2)
+TUNING_SEED, SEEDS = 100, (0, 1, 2)
+STEPS = {"20": 2000, "132": 4000}
+
+_EQUAL_NEURONS: dict[str, dict[str, Any]] = {
+    **{f"locality {d}%": dict(connectivity="locality", sparsity=d / 100) for d in (1, 2, 4, 8, 16)},
+    "dense": dict(connectivity="dense"),
+    "autapses": dict(connectivity="autapse"),
+    **{
+        f"{kind} {d}%": dict(connectivity=kind, sparsity=d / 100)
+        for kind in ("random", "rewired")
+        for d in (4, 16)
+    },
+}
+_EQUAL_SYNAPSES: dict[str, dict[str, Any]] = {
+    "locality 1%, 800": dict(connectivity="locality", sparsity=0.01, neurons="20x40"),
+    "locality 2%, 576": dict(connectivity="locality", sparsity=0.02, neurons="24x24"),
+    "locality 8%, 280": dict(connectivity="locality", sparsity=0.08, neurons="14x20"),
+    "locality 16%, 200": dict(connectivity="locality", sparsity=0.16, neurons="10x20"),
+    "dense, 80": dict(connectivity="dense", neurons="8x10"),
+}
+CONDITIONS = _EQUAL_NEURONS | _EQUAL_SYNAPSES
+EQUAL_SYNAPSES = (*_EQUAL_SYNAPSES, "locality 4%")
+
+
+def config(condition: str, battery: str, learning_rate: float, seed: int) -> ctrnn.Config:
+    """The settings of one run; those that tune the learning rate take half of the steps."""
+    steps = STEPS[battery] // (2 if seed == TUNING_SEED else 1)
+    settings = dict(neurons="20x20") | CONDITIONS[condition]
+    return ctrnn.Config(
+        **settings,
+        tasks=battery,
+        dt=100.0,
+        steps=steps,
+        learning_rate=learning_rate,
+        seed=seed,
+        evaluate_every=steps // 32,
+    )
+
+
+def name(condition: str, battery: str, learning_rate: float, seed: int) -> str:
+    """The folder of one run."""
+    words = "".join(x if x.isalnum() else "-" for x in condition.replace("%", ""))
+    return f"{battery}_{words}_{learning_rate:g}_seed{seed}"
