@@ -17,7 +17,14 @@ from rich.text import Text
 
 import ctrnn
 import tasks
-from ctrnn._terminal import Display, complaints, console, print_accuracies, signals
+from ctrnn._terminal import (
+    Display,
+    complaints,
+    console,
+    plain_warnings,
+    print_accuracies,
+    signals,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -102,6 +109,10 @@ def train(
         Path | None,
         typer.Option(help="Go on with the run in this folder.", rich_help_panel="Run"),
     ] = None,
+    log: Annotated[
+        str,
+        typer.Option(help="Also log to: tensorboard, wandb, or both.", rich_help_panel="Run"),
+    ] = "",
 ) -> None:
     """Train a network on a set of tasks and keep the run in a folder."""
     with _boundary():
@@ -109,12 +120,18 @@ def train(
             if settings or config or out or preset != "default":
                 raise ValueError("--resume takes its settings from the run; give no others.")
             chosen, folder = ctrnn.open_run(resume), resume
+            done = ctrnn.read_summary(folder)
+            if done is not None and done.status != "interrupted":
+                console.print(f"{folder}: {done.status} at step {done.step} before; left as it is.")
+                return
             battery = _select(chosen.tasks, chosen.conventions)
+            sinks = ctrnn.make_sinks(log, folder, chosen)
         else:
             base = ctrnn.PRESETS[preset] | (ctrnn.load_config(config) if config else {})
             chosen = ctrnn.Config(**(base | settings))
             battery = _select(chosen.tasks, chosen.conventions)
             folder = out or _free_folder(chosen)
+            sinks = ctrnn.make_sinks(log, folder, chosen)
             ctrnn.create_run(folder, chosen, battery)
     console.print(
         f"{len(battery.names)} tasks, {chosen.neurons} neurons, {_wiring(chosen)}, "
@@ -122,14 +139,25 @@ def train(
     )
     received: list[int] = []
     try:
-        with signals(received), Display(chosen) as display:
+        with signals(received), plain_warnings(), Display(chosen) as display:
             summary = ctrnn.train(
-                chosen, battery, folder, report=display.show, stop=lambda: bool(received)
+                chosen,
+                battery,
+                folder,
+                report=display.show,
+                stop=lambda: bool(received),
+                sinks=sinks,
             )
     except ctrnn.CheckpointError as error:
-        _fail(str(error).splitlines()[0], 2)
-    except (ctrnn.Diverged, OSError) as error:
+        _fail(str(error), 2)
+    except ctrnn.Diverged as error:
         _fail(str(error), 1)
+    except OSError as error:
+        _fail(
+            f"cannot write in {folder}: {error.strerror or error}. Checkpoints saved before are intact; "
+            f"once it can be written, go on by `ctrnn train --resume {folder}`.",
+            1,
+        )
     print_accuracies(summary.per_task)
     console.print(
         f"{summary.status} at step {summary.step} ({summary.trials:,} trials, {summary.seconds:.0f} s): "
@@ -215,7 +243,14 @@ def export(
     """Write a trained network for other programs."""
     with _boundary():
         network, header = ctrnn.load(_model(run))
-        files = ctrnn.export(out, network, form, config=header.config, tasks=header.tasks)
+        files = ctrnn.export(
+            out,
+            network,
+            form,
+            config=header.config,
+            tasks=header.tasks,
+            provenance=header.provenance,
+        )
     console.print("wrote " + ", ".join(map(str, files)))
 
 

@@ -2,17 +2,14 @@
 
 from importlib.metadata import version as _version
 
-from ._checkpoint import CheckpointError as CheckpointError
-from ._checkpoint import Header as Header
 from ._checkpoint import arrays as arrays
 from ._checkpoint import export as export
 from ._checkpoint import load as load
-from ._checkpoint import read_arrays as read_arrays
 from ._checkpoint import save as save
 from ._config import PRESETS as PRESETS
 from ._config import Config as Config
-from ._config import explain as explain
-from ._config import load_config as load_config
+from ._config_file import explain as explain
+from ._config_file import load_config as load_config
 from ._connectivity import AbstractConnectivity as AbstractConnectivity
 from ._connectivity import Autapse as Autapse
 from ._connectivity import Dense as Dense
@@ -27,9 +24,11 @@ from ._folder import accuracies as accuracies
 from ._folder import create_run as create_run
 from ._folder import keys as keys
 from ._folder import open_run as open_run
+from ._folder import read_summary as read_summary
 from ._graph import Graph as Graph
 from ._integrate import Trajectory as Trajectory
 from ._integrate import integrate as integrate
+from ._metrics import Sink as Sink
 from ._metrics import read_metrics as read_metrics
 from ._network import RateNetwork as RateNetwork
 from ._network import trainable as trainable
@@ -44,6 +43,7 @@ from ._recurrence import kernel_named as kernel_named
 from ._run import Diverged as Diverged
 from ._run import Progress as Progress
 from ._run import train as train
+from ._sinks import make_sinks as make_sinks
 from ._solver import SOLVERS as SOLVERS
 from ._solver import ExponentialEuler as ExponentialEuler
 from ._solver import Integration as Integration
@@ -62,5 +62,8 @@ from ._train import make_evaluation as make_evaluation
 from ._train import make_train_step as make_train_step
 from ._train import start_training as start_training
 from ._train import warmup_cosine as warmup_cosine
+from ._typed_file import CheckpointError as CheckpointError
+from ._typed_file import Header as Header
+from ._typed_file import read_arrays as read_arrays
 
 __version__ = _version("ctrnn-jax")

@@ -1,14 +1,10 @@
-"""Typed checkpoints: a JSON header line that says what follows, then the arrays. No pickle."""
+"""Checkpoints: a network to a typed file and back, and to files of other programs."""
 
-import contextlib
 import dataclasses
 import json
-import math
-import os
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Annotated, Any, Literal
 
 import equinox as eqx
 import jax
@@ -18,13 +14,22 @@ import numpy as np
 import pydantic
 import safetensors.numpy
 from jaxtyping import Array
+from pydantic import Field
 
+from ._config_file import explain
 from ._graph import Graph
 from ._network import RateNetwork
 from ._space import AbstractSpace, Points, Ring, Sheet, Volume
+from ._typed_file import (
+    CheckpointError,
+    Header,
+    Leaf,
+    atomic_write,
+    read_arrays,
+    write_arrays,
+)
 
-FORMAT = 1
-_HEADER_LIMIT = 16 * 2**20
+_POSITIONS = "graph.space.positions"
 _SPACES: dict[str, type[AbstractSpace]] = {
     "sheet": Sheet,
     "ring": Ring,
@@ -33,43 +38,36 @@ _SPACES: dict[str, type[AbstractSpace]] = {
 }
 
 
-class CheckpointError(ValueError):
-    """A file that is not a checkpoint, or not a whole one, or not of this network."""
+class _Description(pydantic.BaseModel):
+    """What rebuilds a network around its arrays."""
+
+    size: Annotated[int, Field(strict=True, ge=1)]
+    space: dict[str, Any] | None
+    form: Literal["rate", "current"]
+    activation: str
+    noise: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+    train_tau: Annotated[bool, Field(strict=True)]
 
 
-class Leaf(pydantic.BaseModel):
-    """One array of a checkpoint."""
-
-    path: str
-    shape: tuple[pydantic.NonNegativeInt, ...]
-    dtype: Literal["float32", "float64", "float16", "bfloat16", "int32", "bool"]
-
-    @property
-    def bytes(self) -> int:
-        """Size in memory."""
-        return math.prod(self.shape) * jnp.dtype(self.dtype).itemsize
-
-
-class Header(pydantic.BaseModel):
-    """The first line of a checkpoint.
-
-    `network` holds what rebuilds the network around its arrays, `config` the run's settings and
-    `tasks` the names in the order of the rule input.
-    """
-
-    format: int = FORMAT
-    library: str
-    network: dict[str, Any]
-    config: dict[str, Any] = {}
-    tasks: tuple[str, ...] = ()
-    leaves: tuple[Leaf, ...]
-
-
-def arrays(network: RateNetwork) -> dict[str, Array]:
+def arrays(network: RateNetwork) -> dict[str, Array | np.ndarray]:
     """The arrays of a network by path, such as "weights" and "graph.sources".
 
-    The kernel's index tables are left out: they follow from the graph.
+    The positions of [`ctrnn.Points`][] are "graph.space.positions", in double precision. The
+    kernel's index tables are left out: they follow from the graph.
+
+    !!! example
+
+        ```python
+        ctrnn.arrays(network)["weights"].shape  # (synapses,)
+        ```
     """
+    named: dict[str, Array | np.ndarray] = dict(_leaves(network))
+    if isinstance(network.graph.space, Points):
+        named[_POSITIONS] = network.graph.space.positions
+    return named
+
+
+def _leaves(network: RateNetwork) -> dict[str, Array]:
     bare = eqx.tree_at(lambda n: n.kernel, network, None)
     leaves = jax.tree_util.tree_leaves_with_path(bare)
     return {jax.tree_util.keystr(path).lstrip("."): leaf for path, leaf in leaves}
@@ -81,6 +79,7 @@ def save(
     *,
     config: dict | None = None,
     tasks: tuple[str, ...] = (),
+    provenance: dict | None = None,
 ) -> None:
     """Write a network to a typed checkpoint, whole or not at all.
 
@@ -88,7 +87,7 @@ def save(
 
     - `file`: where to, usually ending in `.eqx`.
     - `network`: the network.
-    - `config`, `tasks`: settings and task names to keep beside it.
+    - `config`, `tasks`, `provenance`: settings, task names and origin to keep beside it.
 
     !!! example
 
@@ -103,14 +102,13 @@ def save(
         network=_describe(network),
         config=config or {},
         tasks=tasks,
+        provenance=provenance or {},
         leaves=tuple(
             Leaf(path=path, shape=x.shape, dtype=str(x.dtype))  # pyright: ignore[reportArgumentType] checked by pydantic
             for path, x in named.items()
         ),
     )
-    with atomic_write(file) as stream:
-        stream.write(header.model_dump_json().encode() + b"\n")
-        eqx.tree_serialise_leaves(stream, list(named.values()))
+    write_arrays(file, header, list(named.values()))
 
 
 def load(file: Path | str) -> tuple[RateNetwork, Header]:
@@ -122,41 +120,24 @@ def load(file: Path | str) -> tuple[RateNetwork, Header]:
 
     **Raises:**
 
-    `CheckpointError` if the file is missing, foreign, truncated, of a newer format, or if its leaves
-    are not those of its network; the first leaf that differs is named.
+    `CheckpointError` if the file is missing, foreign, truncated, damaged, of a newer format, or if
+    its leaves are not those of its network; the first leaf that differs is named.
+
+    !!! example
+
+        ```python
+        network, header = ctrnn.load("runs/my-run/model.eqx")
+        ```
     """
     header, named = read_arrays(file)
     try:
-        return _rebuild(header.network, named), header
+        return _rebuild(_Description.model_validate(header.network), named), header
     except CheckpointError as error:
         raise CheckpointError(f"{file}: {error}") from error
-    except (ValueError, TypeError, KeyError) as error:
+    except pydantic.ValidationError as error:
+        raise CheckpointError(f"{file} does not describe a network: {explain(error)}") from error
+    except (ValueError, TypeError, KeyError, IndexError) as error:
         raise CheckpointError(f"{file} does not describe a network ({error}).") from error
-
-
-def read_arrays(file: Path | str) -> tuple[Header, dict[str, Array]]:
-    """The header and the arrays of a checkpoint, before a network is made of them.
-
-    **Raises:**
-
-    `CheckpointError`, as for [`ctrnn.load`][].
-    """
-    try:
-        with open(file, "rb") as stream:
-            header = _read_header(stream, file)
-            left = os.fstat(stream.fileno()).st_size - stream.tell()
-            if sum(leaf.bytes for leaf in header.leaves) > left:
-                raise CheckpointError(
-                    f"{file} is truncated: its header promises more than it holds."
-                )
-            named = {leaf.path: _read_leaf(stream, leaf, file) for leaf in header.leaves}
-            if stream.read(1):
-                raise CheckpointError(
-                    f"{file} goes on after its last leaf; it is not a checkpoint."
-                )
-    except OSError as error:
-        raise CheckpointError(f"cannot read {file}: {error.strerror}.") from error
-    return header, named
 
 
 def export(
@@ -166,6 +147,7 @@ def export(
     *,
     config: dict | None = None,
     tasks: tuple[str, ...] = (),
+    provenance: dict | None = None,
 ) -> list[Path]:
     """Write a network for other programs.
 
@@ -193,10 +175,15 @@ def export(
     if not file.parent.is_dir():
         raise ValueError(f"the folder {file.parent} does not exist; make it first.")
     if form == "eqx":
-        save(file, network, config=config, tasks=tasks)
+        save(file, network, config=config, tasks=tasks, provenance=provenance)
         return [file]
     named: dict[str, Any] = {path: np.asarray(x) for path, x in arrays(network).items()}
-    about = {"network": _describe(network), "config": config or {}, "tasks": tasks}
+    about = {
+        "network": _describe(network),
+        "config": config or {},
+        "tasks": tasks,
+        "provenance": provenance or {},
+    }
     if form == "npz":
         with atomic_write(file) as stream:
             np.savez(stream, allow_pickle=False, **(named | {"about": np.array(json.dumps(about))}))
@@ -209,33 +196,18 @@ def export(
     return [file, beside]
 
 
-@contextlib.contextmanager
-def atomic_write(file: Path | str) -> Iterator[BinaryIO]:
-    """A stream whose bytes appear at `file` once all are on the disk, or never."""
-    file = Path(file)
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with open(draft, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(draft, file)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
 def _describe(network: RateNetwork) -> dict[str, Any]:
     space = network.graph.space
     place: dict[str, Any] | None = None
     if isinstance(space, Points):
-        place = {"kind": "points", "positions": space.positions.tolist()}
+        place = {"kind": "points"}
     elif space is not None:
         if type(space) not in _SPACES.values():
             raise ValueError(
                 f"a {type(space).__name__} cannot be written; use Points of its positions."
             )
-        names = [f.name for f in dataclasses.fields(space) if f.init]
-        place = {"kind": type(space).__name__.lower(), **{n: getattr(space, n) for n in names}}
+        values = {name: kind(getattr(space, name)) for name, kind in _settings(type(space)).items()}
+        place = {"kind": type(space).__name__.lower(), **values}
     return {
         "size": network.size,
         "space": place,
@@ -246,70 +218,77 @@ def _describe(network: RateNetwork) -> dict[str, Any]:
     }
 
 
-def _rebuild(about: dict[str, Any], named: dict[str, Array]) -> RateNetwork:
-    place = about["space"] and dict(about["space"])
-    space = _SPACES[place.pop("kind")](**place) if place else None
-    sources, targets = named["graph.sources"], named["graph.targets"]
-    graph = Graph(sources, targets, about["size"], space)
+def _settings(space: type[AbstractSpace]) -> dict[str, Any]:
+    """The arguments of a lattice, and their types."""
+    return {f.name: f.type for f in dataclasses.fields(space) if f.init}  # pyright: ignore[reportArgumentType] modules are dataclasses
+
+
+def _space(place: dict[str, Any] | None, named: dict[str, np.ndarray]) -> AbstractSpace | None:
+    if place is None:
+        return None
+    kind = _SPACES[place["kind"]]
+    if kind is Points:
+        return Points(named[_POSITIONS])
+    types = {name: pydantic.TypeAdapter(of) for name, of in _settings(kind).items()}
+    return kind(**{n: of.validate_python(place[n], strict=True) for n, of in types.items()})
+
+
+def _rebuild(about: _Description, named: dict[str, np.ndarray]) -> RateNetwork:
+    """Builds the network by its constructor, after the sizes of all its arrays are known to agree."""
+    space, n = _space(about.space, named), about.size
+    synapses = named["graph.sources"].shape
+    inputs, context = (named[f"{x}_weights"].shape[-1] for x in ("input", "context"))
+    outputs = named["output_weights"].shape[0]
+    expected: dict[str, tuple[tuple[int, ...], Any]] = {
+        "weights": (synapses, jnp.floating),
+        "input_weights": ((n, inputs), jnp.floating),
+        "context_weights": ((n, context), jnp.floating),
+        "bias": ((n,), jnp.floating),
+        "output_weights": ((outputs, n), jnp.floating),
+        "output_bias": ((outputs,), jnp.floating),
+        "log_tau": ((n,), jnp.floating),
+        "graph.sources": (synapses, jnp.int32),
+        "graph.targets": (synapses, jnp.int32),
+    }
+    if "excitatory" in named:
+        expected["excitatory"] = ((n,), jnp.bool_)
+    if isinstance(space, Points):
+        expected[_POSITIONS] = ((n, space.dim), jnp.float64)
+    for path in expected.keys() | named.keys():
+        if path not in named or path not in expected:
+            raise CheckpointError(
+                f"leaf {path} is {'not of a network' if path in named else 'missing'}."
+            )
+    for path, (shape, kind) in expected.items():
+        if named[path].shape != shape or not jnp.issubdtype(named[path].dtype, kind):
+            raise CheckpointError(
+                f"leaf {path} has shape {named[path].shape} and dtype {named[path].dtype}, but the "
+                f"network needs {shape}, {kind.__name__}."
+            )
+    graph = Graph(named["graph.sources"], named["graph.targets"], n, space)
+    fan = max(int(graph.fan_in.max()), int(graph.fan_out.max()))
+    if n * fan > max(2**26, 64 * graph.synapses):
+        raise CheckpointError(
+            f"one neuron of {n} has {fan} synapses; the network's tables would not fit in memory."
+        )
     network = RateNetwork(
         graph,
-        named["input_weights"].shape[1],
-        named["context_weights"].shape[1],
-        named["output_weights"].shape[0],
-        form=about["form"],
-        activation=about["activation"],
-        noise=about["noise"],
-        train_tau=about["train_tau"],
+        inputs,
+        context,
+        outputs,
+        form=about.form,
+        activation=about.activation,
+        noise=about.noise,
+        train_tau=about.train_tau,
         excitatory_fraction=0.5 if "excitatory" in named else None,
         key=jr.key(0),
     )
-    for path, x in arrays(network).items():
-        if path not in named:
-            raise CheckpointError(f"leaf {path} is missing.")
-        if x.shape != named[path].shape:
+    leaves = {path: jnp.asarray(named[path]) for path in _leaves(network)}
+    for path, x in leaves.items():
+        if x.dtype != named[path].dtype:
             raise CheckpointError(
-                f"leaf {path} has shape {named[path].shape}, but the network needs {x.shape}."
+                f"leaf {path} is of {named[path].dtype}; set JAX_ENABLE_X64=1 to read it."
             )
     bare = eqx.tree_at(lambda n: n.kernel, network, None)
-    loaded = jax.tree.unflatten(jax.tree.structure(bare), [named[p] for p in arrays(network)])
+    loaded = jax.tree.unflatten(jax.tree.structure(bare), list(leaves.values()))
     return eqx.tree_at(lambda n: n.kernel, loaded, network.kernel, is_leaf=lambda x: x is None)
-
-
-def _read_header(stream: BinaryIO, file: Path | str) -> Header:
-    line = stream.readline(_HEADER_LIMIT)
-    if not line.startswith(b"{") or not line.endswith(b"\n"):
-        raise CheckpointError(f"{file} is not a ctrnn checkpoint: it does not begin with a header.")
-    try:
-        content = json.loads(line)
-        found = content.get("format")
-        if found != FORMAT:
-            raise CheckpointError(
-                f"{file} is of checkpoint format {found}; this ctrnn reads format {FORMAT}: "
-                "upgrade ctrnn-jax."
-            )
-        return Header.model_validate(content)
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(
-            f"{file} has a damaged header; it is not a ctrnn checkpoint."
-        ) from error
-
-
-def _read_leaf(stream: BinaryIO, leaf: Leaf, file: Path | str) -> Array:
-    # As equinox's default_deserialise_filter_spec, but the claim is checked before memory is taken.
-    try:
-        version = np.lib.format.read_magic(stream)
-        if version != (1, 0):
-            raise ValueError(version)
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-        expected = np.dtype("V2") if leaf.dtype == "bfloat16" else np.dtype(leaf.dtype)
-        if shape != leaf.shape or (fortran and len(shape) > 1) or dtype != expected:
-            raise ValueError(shape)
-        data = stream.read(leaf.bytes)
-        array = jnp.asarray(np.frombuffer(data, jnp.dtype(leaf.dtype)).reshape(shape))
-    except (ValueError, TypeError, SyntaxError) as error:
-        raise CheckpointError(f"{file} is damaged at leaf {leaf.path}.") from error
-    if str(array.dtype) != leaf.dtype:
-        raise CheckpointError(f"{file} holds {leaf.dtype}; set JAX_ENABLE_X64=1 to read it.")
-    return array

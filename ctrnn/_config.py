@@ -1,8 +1,7 @@
 """The settings of a run: one model behind the command's options, config.toml and checkpoint headers."""
 
+import json
 import math
-import tomllib
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import jax.random as jr
@@ -99,6 +98,9 @@ class Config(pydantic.BaseModel):
     learning_rate: float = _field("Training", "Peak learning rate of Adam.", 5e-3, gt=0)
     warmup: int = _field("Training", "Steps of linear warm-up; a cosine decay follows.", 100, ge=0)
     clip: float = _field("Training", "Largest gradient norm; larger ones are scaled.", 1.0, gt=0)
+    skip_nonfinite: int = _field(
+        "Training", "Updates to skip in a row if loss or gradient is not finite.", 0, ge=0
+    )
     decision_weight: float = _field("Training", "Loss weight of decision frames.", 1.0, gt=0)
     focus: float = _field(
         "Training", "Fraction of trials drawn by each task's error.", 0.5, ge=0, le=1
@@ -111,6 +113,16 @@ class Config(pydantic.BaseModel):
     )
     evaluate_every: int = _field("Training", "Steps between evaluations.", 250, ge=1)
     evaluation_trials: int = _field("Training", "Held-out trials per task.", 8, ge=1)
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _check_version(cls, settings: Any) -> Any:
+        found = settings.get("version", VERSION) if isinstance(settings, dict) else VERSION
+        if found != VERSION:
+            raise ValueError(
+                f"these settings are of version {found}; this ctrnn reads version {VERSION}"
+            )
+        return settings
 
     @pydantic.field_validator("neurons")
     @classmethod
@@ -131,9 +143,33 @@ class Config(pydantic.BaseModel):
         return self
 
     def sheet(self) -> Sheet:
+        """Where the neurons are.
+
+        **Returns:**
+
+        A periodic [`ctrnn.Sheet`][] with the rows and columns of `neurons`.
+
+        !!! example
+
+            ```python
+            ctrnn.Config(neurons="1024").sheet().shape  # (32, 32)
+            ```
+        """
         return Sheet(*sheet_shape(self.neurons))
 
     def wiring(self) -> AbstractConnectivity:
+        """Who hears whom, as a rule yet to be applied to a space.
+
+        **Returns:**
+
+        The connectivity named, of the density `sparsity` where that is its to choose.
+
+        !!! example
+
+            ```python
+            graph = config.wiring()(config.sheet(), key=key)
+            ```
+        """
         if self.connectivity in _WIRING:
             return _WIRING[self.connectivity](self.sparsity)
         return Autapse() if self.connectivity == "autapse" else Dense()
@@ -141,7 +177,25 @@ class Config(pydantic.BaseModel):
     def network(
         self, in_size: int, context_size: int, out_size: int, *, key: PRNGKeyArray
     ) -> RateNetwork:
-        """The untrained network of these settings."""
+        """The untrained network of these settings.
+
+        **Arguments:**
+
+        - `in_size`, `context_size`, `out_size`: numbers of inputs, tasks and outputs, as the
+            battery has them.
+        - `key`: draws the graph and the initial weights.
+
+        **Returns:**
+
+        A [`ctrnn.RateNetwork`][].
+
+        !!! example
+
+            ```python
+            key = ctrnn.keys(config.seed).network
+            network = config.network(battery.in_size, 132, battery.out_size, key=key)
+            ```
+        """
         graph_key, weight_key = jr.split(key)
         return RateNetwork(
             self.wiring()(self.sheet(), key=graph_key),
@@ -161,16 +215,57 @@ class Config(pydantic.BaseModel):
         )
 
     def integration(self, dt: float | None = None) -> Integration:
-        """How the run is solved, or with another step."""
+        """How a run of these settings is solved.
+
+        **Arguments:**
+
+        - `dt`: another step than `config.dt`, in ms.
+
+        **Returns:**
+
+        A [`ctrnn.Integration`][] of fixed step.
+
+        !!! example
+
+            ```python
+            network(path, times, context=trial.rule, integration=config.integration())
+            ```
+        """
         return Integration(solver=self.solver, dt=dt or self.dt)
 
     def optimiser(self) -> optax.GradientTransformation:
+        """What updates the weights.
+
+        **Returns:**
+
+        Adam (Kingma & Ba, 2015) on gradients clipped to a norm of `clip`, its rate by
+        [`ctrnn.warmup_cosine`][]; in `optax.apply_if_finite` if updates may be skipped.
+
+        !!! example
+
+            ```python
+            state = ctrnn.start_training(network, config.optimiser(), 132, key=key)
+            ```
+        """
         schedule = warmup_cosine(self.learning_rate, self.warmup, self.steps)
         # Adam with a short memory of squared gradients: a batch shows half of the tasks, in turn.
-        return optax.chain(optax.clip_by_global_norm(self.clip), optax.adam(schedule, b2=0.95))
+        adam = optax.adam(schedule, b2=0.95)
+        chain = optax.chain(optax.clip_by_global_norm(self.clip), adam)
+        return optax.apply_if_finite(chain, self.skip_nonfinite) if self.skip_nonfinite else chain
 
     def to_toml(self) -> str:
-        """These settings as TOML, each with what it means beside it."""
+        """These settings as TOML, each with what it means beside it.
+
+        **Returns:**
+
+        The text of a config file; `Config(**ctrnn.load_config(file))` are the same settings.
+
+        !!! example
+
+            ```python
+            Path("my.toml").write_text(ctrnn.Config(tasks="20").to_toml(), encoding="utf-8")
+            ```
+        """
         lines, panel = [], ""
         for name, field in type(self).model_fields.items():
             extra = field.json_schema_extra
@@ -189,43 +284,8 @@ def _toml_value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return repr(value)
-
-
-def load_config(file: Path | str) -> dict[str, Any]:
-    """The settings in a TOML file, unchecked; `Config(**load_config(file))` checks them.
-
-    **Raises:**
-
-    `ValueError` if the file cannot be read, is not TOML, or is of another version.
-    """
-    try:
-        settings = tomllib.loads(Path(file).read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValueError(f"cannot read the config {file}: {error}") from error
-    version = settings.get("version", VERSION)
-    if version != VERSION:
-        raise ValueError(
-            f"{file} has settings of version {version}; this ctrnn reads version {VERSION}."
-        )
-    return settings
-
-
-def explain(error: pydantic.ValidationError) -> str:
-    """A validation error as one sentence per mistake."""
-    sentences = []
-    for mistake in error.errors():
-        name = ".".join(map(str, mistake["loc"]))
-        if mistake["type"] == "extra_forbidden":
-            known = ", ".join(Config.model_fields)
-            sentences.append(f"unknown setting {name!r}; the settings are {known}.")
-        else:
-            reason = mistake["msg"].removeprefix("Value error, ")
-            where = f"{name} = {mistake['input']!r}: " if name else ""
-            sentences.append(f"{where}{reason[0].lower() + reason[1:]}.".replace("..", "."))
-    return " ".join(sentences)
 
 
 def sheet_shape(neurons: str) -> tuple[int, int]:

@@ -1,9 +1,10 @@
 """The folder of a run: made once, opened again, and what its files say."""
 
 import dataclasses
+import json
 import platform
+import subprocess
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -13,10 +14,11 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from ._checkpoint import CheckpointError
-from ._config import Config, load_config
+from ._config import Config
+from ._config_file import load_config
 from ._metrics import read_metrics
 from ._train import Battery, check_grid
+from ._typed_file import CheckpointError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +78,9 @@ def create_run(folder: Path, config: Config, battery: Battery) -> None:
                 f"{folder} exists and is not empty; choose another --out, or go on with it by "
                 f"`ctrnn train --resume {folder}`."
             )
-        with open(folder / "config.toml", "x") as stream:  # fails if another run was faster
+        with open(
+            folder / "config.toml", "x", encoding="utf-8"
+        ) as stream:  # fails if another run was faster
             stream.write(config.to_toml())
     except OSError as error:
         raise ValueError(f"cannot make the run folder {folder}: {error.strerror}.") from error
@@ -101,14 +105,47 @@ def check_tasks(folder: Path, battery: Battery) -> None:
             raise CheckpointError(f"{folder} was begun with other tasks than its config now names.")
 
 
+def read_summary(folder: Path) -> Summary | None:
+    """How a run ended; `None` if it has not yet.
+
+    !!! example
+
+        ```python
+        summary = ctrnn.read_summary(folder)
+        done = summary is not None and summary.status != "interrupted"
+        ```
+    """
+    try:
+        return Summary(**json.loads((folder / "summary.json").read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
 def provenance(config: Config) -> dict[str, Any]:
+    """Where a run comes from; the start event and the header of model.eqx hold it."""
     libraries = ("ctrnn-jax", "jax", "equinox", "diffrax", "optax", "numpy")
     return {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": config.seed,
         "backend": jax.default_backend(),
         "devices": [d.device_kind for d in jax.devices()],
         "machine": platform.machine(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in libraries},
+        "git": _git(),
     }
+
+
+def _git() -> dict[str, Any] | None:
+    """The commit of the working directory: of one's own battery, or of these sources."""
+
+    def ask(*words: str) -> str:
+        told = subprocess.run(
+            ["git", *words], capture_output=True, text=True, timeout=20, check=True
+        )
+        return told.stdout.strip()
+
+    try:
+        changed = bool(ask("status", "--porcelain", "--untracked-files=no"))
+        return {"commit": ask("rev-parse", "HEAD"), "changed": changed}
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,44 +1,64 @@
 """metrics.jsonl: what happened in a run, one flushed line per event, readable while it grows."""
 
 import json
-import math
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from ._checkpoint import atomic_write
+Sink: TypeAlias = Callable[[str, int, dict[str, float]], None]
+"""Takes each event of a run: its name, its step and its numbers by name."""
 
 
 class Metrics:
-    """Writes events. A run that goes on from `step` forgets those after it: they will happen again."""
+    """Appends events to a file, and hands their numbers to the sinks."""
 
-    def __init__(self, file: Path, step: int):
-        self.file = file
-        if file.exists():
-            kept = [line for line in file.read_text().splitlines() if _at(line) <= step]
-            with atomic_write(file) as stream:
-                stream.write("".join(f"{line}\n" for line in kept).encode())
+    def __init__(self, file: Path, sinks: Iterable[Sink] = ()):
+        self.file, self.sinks = file, tuple(sinks)
+        if file.exists() and not file.read_bytes().endswith(b"\n"):
+            self._append(b"\n")  # a line cut short when the machine went down stays alone
 
-    def write(self, event: str, **values: Any) -> None:
-        with open(self.file, "a") as stream:
-            stream.write(json.dumps({"event": event, **values}) + "\n")
+    def write(self, event: str, step: int, **values: Any) -> None:
+        line = json.dumps({"event": event, "step": step, **values}, allow_nan=False)
+        self._append(line.encode() + b"\n")
+        for sink in self.sinks:
+            sink(event, step, _numbers(values))
+
+    def _append(self, line: bytes) -> None:
+        with open(self.file, "ab", buffering=len(line) + 1) as stream:  # written in one go
+            stream.write(line)
+
+
+def _numbers(values: dict[str, Any], prefix: str = "") -> dict[str, float]:
+    found = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found |= _numbers(value, f"{prefix}{name}/")
+        elif isinstance(value, int | float):
+            found[prefix + name] = float(value)
+    return found
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The events of a run so far: "start", "train", "evaluate" and "end".
+    """The events of a run so far: "start", "train", "evaluate", "skip" and "end".
+
+    The file is only ever appended to. A run that went on from step `k` says so by another "start"; what
+    the file has of later steps before it happened again since, and is left out.
 
     **Raises:**
 
     `ValueError` if there are none.
     """
     try:
-        lines = (folder / "metrics.jsonl").read_text().splitlines()
+        lines = (folder / "metrics.jsonl").read_bytes().splitlines()
     except OSError as error:
         raise ValueError(f"{folder} has no metrics.jsonl: {error.strerror}.") from error
-    return [json.loads(line) for line in lines if _at(line) < math.inf]
-
-
-def _at(line: str) -> float:
-    try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):  # a line cut short when the machine went down
-        return math.inf
+    events: list[dict[str, Any]] = []
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:  # cut short, or still being written
+            continue
+        if event["event"] == "start":
+            events = [earlier for earlier in events if earlier["step"] <= event["step"]]
+        events.append(event)
+    return events

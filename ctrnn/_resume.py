@@ -1,7 +1,15 @@
 """The state of training on the disk, by Orbax: saved while training goes on, restored to the bit."""
 
-from collections.abc import Callable
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -9,20 +17,42 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from ._checkpoint import CheckpointError
 from ._train import TrainState
+from ._typed_file import CheckpointError
+
+FORMAT = 1
 
 
-def open_checkpoints(folder: Path):
-    """The Orbax manager of a run: keeps the two newest checkpoints and the best."""
+@contextlib.contextmanager
+def open_checkpoints(folder: Path) -> Iterator[Any]:
+    """The Orbax manager of a run: keeps the two newest checkpoints and the best.
+
+    **Raises:**
+
+    `OSError` if a checkpoint cannot be written, perhaps only when the next one is due;
+    `CheckpointError` if all there are are damaged.
+    """
     import orbax.checkpoint as ocp  # over a second to import: only training pays for it
 
-    policy = ocp.checkpoint_managers
-    best = policy.BestN(get_metric_fn=lambda metrics: metrics["accuracy"], n=1)
+    directory = (folder / "checkpoints").absolute()
+    _check_descriptions(directory)
+    policy, accuracy = ocp.checkpoint_managers, lambda metrics: metrics["accuracy"]
     options = ocp.CheckpointManagerOptions(
-        preservation_policy=policy.AnyPreservationPolicy([policy.LatestN(2), best])
+        best_fn=accuracy,  # has the accuracies written too: the best is known after a resumption
+        preservation_policy=policy.AnyPreservationPolicy(
+            [policy.LatestN(2), policy.BestN(get_metric_fn=accuracy, n=1)]
+        ),
+        cleanup_tmp_directories=True,
     )
-    return ocp.CheckpointManager((folder / "checkpoints").absolute(), options=options)
+    handler = ocp.StandardCheckpointHandler()
+    try:
+        with ocp.CheckpointManager(directory, options=options, item_handlers=handler) as manager:
+            yield manager
+    except ValueError as error:  # how TensorStore reports what the system refused it
+        code = re.search(r"os_error_code='(\d+)'", str(error))
+        if code is None:
+            raise
+        raise OSError(int(code[1]), os.strerror(int(code[1]))) from error
 
 
 def _split(state: TrainState) -> tuple[list, Callable[[list], TrainState]]:
@@ -43,36 +73,122 @@ def _split(state: TrainState) -> tuple[list, Callable[[list], TrainState]]:
     return leaves, join
 
 
+def _digest(shapes: list, record: np.ndarray) -> str:
+    """Orbax does not notice a flipped bit in an array's data; this does."""
+    return hashlib.sha256(json.dumps(shapes).encode() + record.tobytes()).hexdigest()
+
+
+def _shapes(leaves: list) -> list:
+    return [[str(x.dtype), *x.shape] for x in leaves]
+
+
 def save_state(manager, state: TrainState, accuracy: float) -> None:
-    """Saves in the background; atomic, and a no-op if this step is saved already."""
+    """Saves in the background; atomic, and a no-op if this step is saved already.
+
+    All arrays are one record of bytes, in the order of the tree: one file to write, one digest.
+    """
     import orbax.checkpoint as ocp
 
     if manager.latest_step() == int(state.step):
         return
-    # Copies: training goes on in the memory of these arrays while they are written.
-    leaves = [np.array(x) for x in _split(state)[0]]
+    leaves, _ = _split(state)
+    shapes, record = _shapes(leaves), b"".join(np.asarray(x).tobytes() for x in leaves)
+    record = np.frombuffer(record, np.uint8)
     manager.save(
         int(state.step),
-        args=ocp.args.StandardSave(leaves),
+        args=ocp.args.StandardSave({"state": record}),
         metrics={"accuracy": accuracy},
+        custom_metadata={"format": FORMAT, "leaves": shapes, "sha256": _digest(shapes, record)},
         force=True,
     )
 
 
 def restore_state(manager, state: TrainState) -> TrainState:
-    """The newest checkpoint, or `state` itself if there is none.
+    """The newest checkpoint that is intact, or `state` itself if there is none at all.
+
+    Warns if newer ones are damaged, and moves these to the folder `damaged`.
 
     **Raises:**
 
-    `CheckpointError` if it cannot be read, or is of another network.
+    `CheckpointError` if all are damaged, or one is of a newer format or of another network.
     """
+    leaves, join = _split(state)
+    damaged: list[Path] = []
+    for step in sorted(manager.all_steps(), reverse=True):
+        record = _read(manager, step, _shapes(leaves))
+        if record is None:
+            damaged.append(Path(manager.directory / str(step)))
+            continue
+        if damaged:
+            _set_aside(damaged, f"going on from step {step}")
+            manager.reload()
+        ends = np.cumsum([x.nbytes for x in leaves])[:-1]
+        pieces = zip(np.split(record, ends), leaves, strict=True)
+        return join([piece.view(x.dtype).reshape(x.shape) for piece, x in pieces])
+    if damaged:
+        raise _all_damaged(damaged)
+    return state
+
+
+def _read(manager, step: int, shapes: list) -> np.ndarray | None:
+    """The record of one checkpoint; `None` if it is damaged."""
     import orbax.checkpoint as ocp
 
-    step = manager.latest_step()
-    if step is None:
-        return state
-    leaves, join = _split(state)
+    where, log = manager.directory / str(step), logging.getLogger("absl")
+    log.disabled = True  # Orbax logs at length what is said here in a sentence
     try:
-        return join(manager.restore(step, args=ocp.args.StandardRestore(leaves)))
-    except (ValueError, OSError, KeyError) as error:
-        raise CheckpointError(f"cannot restore the checkpoint of step {step}: {error}") from error
+        about = manager.metadata(step).custom_metadata
+        version, found, digest = about["format"], about["leaves"], about["sha256"]
+        if version == FORMAT:
+            record = manager.restore(step, args=ocp.args.StandardRestore())["state"]
+            if _digest(found, record) != digest:
+                return None
+    except Exception:  # whatever Orbax makes of a file that is cut short or overwritten
+        return None
+    finally:
+        log.disabled = False
+    if version != FORMAT:
+        raise CheckpointError(
+            f"{where} is of checkpoint format {version}; this ctrnn reads format {FORMAT}: "
+            "upgrade ctrnn-jax."
+        )
+    if found != shapes:
+        raise CheckpointError(f"{where} is of another network than the run's config.toml.")
+    return record
+
+
+def _check_descriptions(directory: Path) -> None:
+    """Orbax reads these of all checkpoints when it opens the folder, and would fail at a damaged one."""
+    steps = [step for step in directory.glob("*") if step.name.isdigit()]
+    damaged = []
+    for step in steps:
+        try:
+            json.loads((step / "_CHECKPOINT_METADATA").read_bytes())
+            float(json.loads((step / "metrics" / "metrics").read_bytes())["accuracy"])
+        except (OSError, ValueError, KeyError, TypeError):
+            damaged.append(step)
+    if damaged and damaged == steps:
+        raise _all_damaged(damaged)
+    if damaged:
+        _set_aside(damaged, "going on from the others")
+
+
+def _set_aside(damaged: list[Path], instead: str) -> None:
+    aside = damaged[0].parent.parent / "damaged"
+    names = ", ".join(str(step) for step in damaged)
+    warnings.warn(f"{names} damaged, so moved to {aside}; {instead}.", stacklevel=4)
+    if jax.process_index() == 0:
+        aside.mkdir(exist_ok=True)
+        for step in damaged:
+            free = (
+                aside / f"{step.name}{suffix}" for suffix in ("", *map("-{}".format, range(999)))
+            )
+            step.rename(next(place for place in free if not place.exists()))
+
+
+def _all_damaged(steps: list[Path]) -> CheckpointError:
+    names = ", ".join(str(step) for step in steps)
+    return CheckpointError(
+        f"no checkpoint is intact: {names} damaged. Nothing was changed; `ctrnn train --config` with "
+        "the run's config.toml begins it anew in another folder."
+    )

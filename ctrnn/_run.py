@@ -1,19 +1,21 @@
 """A run: settings in, a folder out that says all that happened and can be gone on from."""
 
+import collections
 import dataclasses
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from ._checkpoint import atomic_write, save
+from ._checkpoint import save
 from ._config import Config
-from ._folder import Summary, accuracies, check_tasks, keys, provenance
-from ._metrics import Metrics
+from ._folder import Summary, accuracies, check_tasks, keys, provenance, read_summary
+from ._metrics import Metrics, Sink
 from ._resume import open_checkpoints, restore_state, save_state
 from ._train import (
     Battery,
@@ -22,6 +24,7 @@ from ._train import (
     make_train_step,
     start_training,
 )
+from ._typed_file import atomic_write
 
 _LOG_EVERY = 10
 
@@ -52,11 +55,12 @@ def train(
     *,
     report: Callable[[Progress], None] = lambda progress: None,
     stop: Callable[[], bool] = lambda: False,
+    sinks: Iterable[Sink] = (),
 ) -> Summary:
     """Train in a run folder until the steps are done, the target is reached or `stop()` says so.
 
     Goes on from the folder's newest checkpoint if there is one: an interrupted and resumed run
-    equals an uninterrupted one bit for bit on one backend.
+    equals an uninterrupted one bit for bit on one backend. A run that is done is left as it is.
 
     **Arguments:**
 
@@ -64,6 +68,7 @@ def train(
     - `folder`: made by [`ctrnn.create_run`][].
     - `report`: called about every ten steps.
     - `stop`: asked after each step; `True` saves and ends.
+    - `sinks`: called with each event's name, step and numbers; see [`ctrnn.make_sinks`][].
 
     **Returns:**
 
@@ -71,8 +76,14 @@ def train(
 
     **Raises:**
 
-    `Diverged` if the loss is not finite; checkpoints made before it stay.
+    `Diverged` if the loss or its gradient is not finite, more often in a row than
+    `config.skip_nonfinite`; `OSError` if something cannot be written. Checkpoints made before stay.
+    [`ctrnn.CheckpointError`][] if none of the folder's checkpoints is intact, or if they are of
+    another network or of a newer format.
     """
+    done = read_summary(folder)
+    if done is not None and done.status != "interrupted":
+        return done
     begun = time.monotonic()
     key = keys(config.seed)
     tasks = len(battery.names)
@@ -97,27 +108,48 @@ def train(
         key=key.held_out,
     )
 
+    about = provenance(config)
+
     def keep(state: TrainState) -> None:
-        settings = config.model_dump(exclude_none=True)
-        save(folder / "model.eqx", state.network, config=settings, tasks=battery.names)
+        save(
+            folder / "model.eqx",
+            state.network,
+            config=config.model_dump(exclude_none=True),
+            tasks=battery.names,
+            provenance=about,
+        )
+
+    def reached(per_task: np.ndarray) -> bool:
+        return float(np.mean(per_task)) >= (config.target_accuracy or math.inf)
 
     check_tasks(folder, battery)
     with open_checkpoints(folder) as manager:
         state = restore_state(manager, state)
         step, per_task = int(state.step), evaluate(state.network)
-        metrics = Metrics(folder / "metrics.jsonl", step)
-        metrics.write("start", step=step, tasks=battery.names, **provenance(config))
+        metrics = Metrics(folder / "metrics.jsonl", sinks)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        metrics.write("start", step, time=now, tasks=battery.names, **about)
         status: Literal["finished", "reached target", "interrupted"] = "finished"
-        recent, since = [], time.monotonic()
-        while step < config.steps:
+        if step and reached(per_task):
+            status = "reached target"
+        recent, norms = [], collections.deque(maxlen=10)
+        since = time.monotonic()
+        while step < config.steps and status == "finished":
             refined = step >= config.refine_at * config.steps
             state, seen = steps[config.dt if refined else battery.dt](state)
             step += 1
             loss, norm = float(seen.loss), float(seen.gradient_norm)
-            _check_finite(step, loss, norm, folder)
-            recent.append((loss, norm, float(seen.accuracy)))
+            if math.isfinite(loss) and math.isfinite(norm):
+                recent.append((loss, norm, float(seen.accuracy)))
+                norms.append(norm)
+            elif 0 < config.skip_nonfinite >= state.opt_state.notfinite_count:
+                metrics.write("skip", step, total=int(state.opt_state.total_notfinite))
+            else:
+                metrics.write("end", step, status="diverged")
+                manager.wait_until_finished()
+                raise _diverged(step, loss, norm, norms, folder, manager.latest_step())
             last = step == config.steps
-            if step % _LOG_EVERY == 0 or last:
+            if recent and (step % _LOG_EVERY == 0 or last):
                 rate = len(recent) * config.batch_size / (time.monotonic() - since)
                 loss, norm, accuracy = np.mean(recent, 0).tolist()
                 progress = Progress(step, loss, norm, accuracy, rate, per_task)
@@ -128,16 +160,14 @@ def train(
             stopping = stop()
             if step % config.evaluate_every == 0 or last or stopping:
                 per_task = evaluate(state.network)
-                metrics.write("evaluate", step=step, **accuracies(battery.names, per_task))
+                metrics.write("evaluate", step, **accuracies(battery.names, per_task))
                 save_state(manager, state, float(np.mean(per_task)))
                 keep(state)
                 recent, since = [], time.monotonic()
-                if config.target_accuracy and np.mean(per_task) >= config.target_accuracy:
+                if reached(per_task):
                     status = "reached target"
-                    break
-            if stopping and not last:
-                status = "interrupted"
-                break
+                elif stopping and not last:
+                    status = "interrupted"
         manager.wait_until_finished()
     summary = Summary(
         status=status,
@@ -149,14 +179,19 @@ def train(
     keep(state)
     with atomic_write(folder / "summary.json") as stream:
         stream.write(json.dumps(dataclasses.asdict(summary), indent=2).encode())
-    metrics.write("end", step=step, status=status)
+    metrics.write("end", step, status=status)
     return summary
 
 
-def _check_finite(step: int, loss: float, norm: float, folder: Path) -> None:
-    if not (math.isfinite(loss) and math.isfinite(norm)):
-        raise Diverged(
-            f"training diverged at step {step}: the loss is {loss} and its gradient's norm {norm}. "
-            "Try a lower --learning-rate or --gain. "
-            f"{folder}/model.eqx is of the last evaluation before, if there was one."
-        )
+def _diverged(
+    step: int, loss: float, norm: float, norms: Iterable[float], folder: Path, saved: int | None
+) -> Diverged:
+    history = ", ".join(f"{x:.3g}" for x in norms) or "none before"
+    good = "There is no checkpoint yet"
+    if saved is not None:
+        good = f"The last good checkpoint, of step {saved}, is {folder}/checkpoints/{saved}"
+    return Diverged(
+        f"training diverged at step {step}: the loss is {loss} and its gradient's norm {norm} "
+        f"(the norms before: {history}). {good}. "
+        "Try a lower --learning-rate or --gain, or --skip-nonfinite 5."
+    )

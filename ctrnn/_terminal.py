@@ -5,6 +5,7 @@ import re
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,6 +35,16 @@ def signals(received: list[int]) -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Shows a warning as one line, without the code that it comes from."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *where: complaints.print(
+            Text.assemble(("Warning: ", "bold yellow"), str(message))
+        )
+        yield
 
 
 class Display:

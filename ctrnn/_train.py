@@ -201,12 +201,16 @@ def make_train_step(
         (loss, (right, frames)), gradient = jax.value_and_grad(loss_fn, has_aux=True)(
             parameters, static, trial, noise_key
         )
+        norm = optax.global_norm(gradient)
+        finite = jnp.isfinite(loss) & jnp.isfinite(norm)
+        # So that an optimiser that skips what is not finite skips all of these.
+        gradient = jax.tree.map(lambda g: jnp.where(finite, g, jnp.nan), gradient)
         updates, opt_state = optimiser.update(gradient, state.opt_state, parameters)
         network = eqx.combine(eqx.apply_updates(parameters, updates), static)
         # A running mean over about ten visits of each task.
         visits = trial.rule.sum(0)
         error = ((1 - right / frames) @ trial.rule) / jnp.maximum(visits, 1)
-        decay = jnp.power(0.9, visits)
+        decay = jnp.where(finite, jnp.power(0.9, visits), 1.0)
         state = TrainState(
             network=network,
             opt_state=opt_state,
@@ -214,7 +218,7 @@ def make_train_step(
             key=state.key,
             step=state.step + 1,
         )
-        metrics = StepMetrics(loss, optax.global_norm(gradient), right.sum() / frames.sum())
+        metrics = StepMetrics(loss, norm, right.sum() / frames.sum())
         return state, metrics
 
     return step

@@ -19,7 +19,7 @@ def load(where: str) -> Battery:
     **Raises:**
 
     `ValueError` if there is no such module or attribute, if it is not a battery, or if the module
-    needs another that is not there.
+    fails when it is imported, as where it needs another that is not there.
 
     !!! example
 
@@ -28,7 +28,7 @@ def load(where: str) -> Battery:
         ```
     """
     module_name, _, attribute = where.partition(":")
-    if not module_name or not attribute or module_name.startswith("."):
+    if not attribute or not all(part.isidentifier() for part in module_name.split(".")):
         raise ValueError(f"{where!r} has to be of the form 'module:attribute'")
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
@@ -40,6 +40,11 @@ def load(where: str) -> Battery:
         raise ValueError(
             f"there is no module {module_name!r} to take a battery from; "
             "run from the folder that holds it, or install it"
+        ) from error
+    except Exception as error:  # a module of the user's may fail in any way
+        kind = type(error).__name__
+        raise ValueError(
+            f"the module {module_name!r} fails when imported: {kind}: {error}"
         ) from error
     battery = getattr(module, attribute, None)
     if not isinstance(battery, Battery):
