@@ -220,7 +220,9 @@ def evaluate(
     try:
         result = ctrnn.accuracies(battery.names, measure(network))
     except eqx.EquinoxRuntimeError as error:
-        _fail(f"the solve failed: {str(error).strip().splitlines()[0]}", 1)
+        said = re.search("EquinoxRuntimeError: (.+)", str(error))
+        reason = said[1] if said else str(error).strip().splitlines()[-1]
+        _fail(f"the solve failed: {reason} (A larger --rtol asks for less.)", 1)
     if as_json:
         print(json.dumps(result))
         return

@@ -44,7 +44,8 @@ def open_checkpoints(folder: Path) -> Iterator[Any]:
         ),
         cleanup_tmp_directories=True,
     )
-    handler = ocp.StandardCheckpointHandler()
+    handler, log = ocp.StandardCheckpointHandler(), logging.getLogger("absl")
+    log.disabled = True  # Orbax logs at length what is said here in a sentence
     try:
         with ocp.CheckpointManager(directory, options=options, item_handlers=handler) as manager:
             yield manager
@@ -53,6 +54,8 @@ def open_checkpoints(folder: Path) -> Iterator[Any]:
         if code is None:
             raise
         raise OSError(int(code[1]), os.strerror(int(code[1]))) from error
+    finally:
+        log.disabled = False
 
 
 def _split(state: TrainState) -> tuple[list, Callable[[list], TrainState]]:
@@ -134,8 +137,7 @@ def _read(manager, step: int, shapes: list) -> np.ndarray | None:
     """The record of one checkpoint; `None` if it is damaged."""
     import orbax.checkpoint as ocp
 
-    where, log = manager.directory / str(step), logging.getLogger("absl")
-    log.disabled = True  # Orbax logs at length what is said here in a sentence
+    where = manager.directory / str(step)
     try:
         about = manager.metadata(step).custom_metadata
         version, found, digest = about["format"], about["leaves"], about["sha256"]
@@ -145,8 +147,6 @@ def _read(manager, step: int, shapes: list) -> np.ndarray | None:
                 return None
     except Exception:  # whatever Orbax makes of a file that is cut short or overwritten
         return None
-    finally:
-        log.disabled = False
     if version != FORMAT:
         raise CheckpointError(
             f"{where} is of checkpoint format {version}; this ctrnn reads format {FORMAT}: "

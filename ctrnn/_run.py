@@ -24,7 +24,7 @@ from ._train import (
     make_train_step,
     start_training,
 )
-from ._typed_file import atomic_write
+from ._typed_file import atomic_write, clear_drafts
 
 _LOG_EVERY = 10
 
@@ -123,6 +123,7 @@ def train(
         return float(np.mean(per_task)) >= (config.target_accuracy or math.inf)
 
     check_tasks(folder, battery)
+    clear_drafts(folder)
     with open_checkpoints(folder) as manager:
         state = restore_state(manager, state)
         step, per_task = int(state.step), evaluate(state.network)

@@ -150,6 +150,13 @@ def _read_leaf(stream: BinaryIO, leaf: Leaf, file: Path | str) -> np.ndarray:
         raise CheckpointError(f"{file} is damaged at leaf {leaf.path}.") from error
 
 
+def clear_drafts(folder: Path) -> None:
+    """Removes what writers that were killed have left."""
+    for draft in folder.glob(".*.*"):
+        if draft.suffix[1:].isdigit():
+            draft.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def atomic_write(file: Path | str) -> Iterator[BinaryIO]:
     """A stream whose bytes appear at `file` once all are on the disk, or never."""
