@@ -75,8 +75,30 @@ def test_plot_writes_a_picture(folder, tmp_path):
 
 def test_a_run_repeats_from_its_own_config(folder, tmp_path):
     run("train", "--config", folder / "config.toml", "--out", tmp_path / "again")
-    first, second = (ctrnn.load(f / "model.eqx")[0] for f in (folder, tmp_path / "again"))
-    np.testing.assert_array_equal(first.weights, second.weights)
+    first, second = (f / "model.eqx" for f in (folder, tmp_path / "again"))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_the_commit_of_the_working_directory_is_recorded(tmp_path, monkeypatch):
+    git = lambda *words: subprocess.run(
+        ["git", "-c", "user.name=a", "-c", "user.email=a@b", *words],
+        cwd=tmp_path, check=True, capture_output=True, text=True,
+    ).stdout.strip()  # fmt: skip
+    (tmp_path / "own.py").write_text("")
+    git("init")
+    git("add", "own.py")
+    git("commit", "-m", "own tasks")
+    (tmp_path / "own.py").write_text("changed = True")
+    monkeypatch.chdir(tmp_path)
+    run("train", *TINY, "--steps", 1, "--out", "run")
+    about = ctrnn.load("run/model.eqx")[1].provenance["git"]
+    assert about == {"commit": git("rev-parse", "HEAD"), "changed": True}
+
+
+def test_a_run_that_is_done_says_so(folder):
+    before = {f: f.read_bytes() for f in folder.iterdir() if f.is_file()}
+    assert "finished at step 6 before; left as it is" in run("train", "--resume", folder).output
+    assert before == {f: f.read_bytes() for f in folder.iterdir() if f.is_file()}
 
 
 def test_options_win_over_the_file_and_the_preset(tmp_path):
@@ -123,6 +145,7 @@ def test_tasks_of_ones_own(tmp_path, monkeypatch, request):
         ("tasks show 20", "20 tasks"),
         ("train --solver rk4", "rk4"),
         ("train --config none.toml", "none.toml"),
+        ("train --log mlflow", "choose of tensorboard, wandb"),
         ("train --resume none", "not a run"),
         ("train --tasks nomodule:battery", "nomodule"),
         ("evaluate none", "cannot read"),
@@ -156,7 +179,8 @@ def test_mistakes_with_a_run(folder, tmp_path):
     run("evaluate", folder, "--dt", "0", code=2)
     assert (tmp_path / "x.npz").read_text() == "mine"
     (tmp_path / "bad.toml").write_text("sparsity = 0.04\nlearning_rat = 1.0")
-    assert "learning_rat" in run("train", "--config", tmp_path / "bad.toml", code=2).stderr
+    said = run("train", "--config", tmp_path / "bad.toml", code=2).stderr
+    assert "did you mean 'learning_rate'" in said.replace("\n", " ")
     assert before == {f: f.read_bytes() for f in folder.iterdir() if f.is_file()}
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import ctrnn
+from ctrnn._typed_file import Leaf, write_arrays
 
 FILES, SEED = 10_000, 2026
 VALUES = [
@@ -68,11 +69,43 @@ def edited(header, rng):
                     other = other[key]
                 parent[path[-1]] = copy.deepcopy(other)
             case _:
-                parent[path[-1]] = rng.choice(VALUES)
+                parent[path[-1]] = copy.deepcopy(rng.choice(VALUES))
     return header
 
 
-def mutated(files, rng):
+def reshaped(x, rng):
+    """Another array in its place, of which the header says so."""
+    match rng.randrange(6):
+        case 0:
+            return x[:-1]
+        case 1:
+            return x[None]
+        case 2:
+            return x.astype(rng.choice(["float64", "float16", "int32", "bool"]))
+        case 3:
+            return np.zeros((0, 10**12), x.dtype)
+        case 4:
+            return np.zeros((*x.shape, 0), x.dtype)
+        case _:
+            return (x * rng.choice([-1, 10**6])).astype(x.dtype)
+
+
+def rewritten(file, whole, rng):
+    """Well formed in all, but not a network."""
+    file.write_bytes(whole)
+    header, named = ctrnn.read_arrays(file)
+    for path in rng.sample(sorted(named), rng.randint(1, 2)):
+        named[path] = reshaped(named[path], rng)
+    leaves = [Leaf(path=p, shape=x.shape, dtype=str(x.dtype)) for p, x in named.items()]
+    network = edited(header.network, rng) if rng.random() < 0.3 else header.network
+    header = header.model_copy(update={"leaves": tuple(leaves), "network": network})
+    write_arrays(file, header, list(named.values()))
+    return file.read_bytes()
+
+
+def mutated(files, rng, file):
+    if rng.random() < 0.1:
+        return rewritten(file, rng.choice(files), rng)
     whole = rng.choice(files)[:-32]
     line, body = whole.split(b"\n", 1)
     match rng.randrange(6):
@@ -129,7 +162,7 @@ def test_ten_thousand_broken_files(tmp_path):
     tracemalloc.start()
     try:
         for i in range(FILES):
-            content = mutated(files, rng)
+            content = mutated(files, rng, file)
             file.write_bytes(content)
             try:
                 count += refused(file)

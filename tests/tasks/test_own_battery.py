@@ -87,6 +87,18 @@ def test_what_cannot_be_loaded(monkeypatch, tmp_path):
             tasks.load(where)
     with pytest.raises(ValueError, match="needs 'not_a_module'"):
         tasks.load("broken_48:battery")
+    for source, message in (
+        ("def battery(:", "SyntaxError"),
+        ("raise RuntimeError('no data here')", "RuntimeError: no data here"),
+        ("from tasks import nothing", "ImportError: cannot import name 'nothing'"),
+    ):
+        (tmp_path / "fails_48.py").write_text(source)
+        importlib.invalidate_caches()
+        with pytest.raises(ValueError, match=f"'fails_48' fails when imported: {message}"):
+            tasks.load("fails_48:battery")
+    for name in ("../mine_48:battery", "/tmp/x:battery", ".mine_48:battery", "a..b:battery"):
+        with pytest.raises(ValueError, match="of the form 'module:attribute'"):
+            tasks.load(name)
 
 
 def test_periods_that_cannot_be():
