@@ -143,11 +143,7 @@ class Config(pydantic.BaseModel):
         return self
 
     def sheet(self) -> Sheet:
-        """Where the neurons are.
-
-        **Returns:**
-
-        A periodic [`ctrnn.Sheet`][] with the rows and columns of `neurons`.
+        """Where the neurons are: a periodic [`ctrnn.Sheet`][] with the rows and columns of `neurons`.
 
         !!! example
 
@@ -158,11 +154,7 @@ class Config(pydantic.BaseModel):
         return Sheet(*sheet_shape(self.neurons))
 
     def wiring(self) -> AbstractConnectivity:
-        """Who hears whom, as a rule yet to be applied to a space.
-
-        **Returns:**
-
-        The connectivity named, of the density `sparsity` where that is its to choose.
+        """Who hears whom: the connectivity named, with the density `sparsity` if it takes one.
 
         !!! example
 
@@ -177,17 +169,13 @@ class Config(pydantic.BaseModel):
     def network(
         self, in_size: int, context_size: int, out_size: int, *, key: PRNGKeyArray
     ) -> RateNetwork:
-        """The untrained network of these settings.
+        """The untrained [`ctrnn.RateNetwork`][] of these settings.
 
         **Arguments:**
 
         - `in_size`, `context_size`, `out_size`: numbers of inputs, tasks and outputs, as the
             battery has them.
         - `key`: draws the graph and the initial weights.
-
-        **Returns:**
-
-        A [`ctrnn.RateNetwork`][].
 
         !!! example
 
@@ -221,10 +209,6 @@ class Config(pydantic.BaseModel):
 
         - `dt`: another step than `config.dt`, in ms.
 
-        **Returns:**
-
-        A [`ctrnn.Integration`][] of fixed step.
-
         !!! example
 
             ```python
@@ -235,8 +219,6 @@ class Config(pydantic.BaseModel):
 
     def optimiser(self) -> optax.GradientTransformation:
         """What updates the weights.
-
-        **Returns:**
 
         Adam (Kingma & Ba, 2015) on gradients clipped to a norm of `clip`, its rate by
         [`ctrnn.warmup_cosine`][]; in `optax.apply_if_finite` if updates may be skipped.
