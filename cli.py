@@ -4,6 +4,7 @@ import contextlib
 import inspect
 import json
 import re
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, Optional
@@ -66,7 +67,7 @@ def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
     options = []
     for name, field in ctrnn.Config.model_fields.items():
         extra = field.json_schema_extra
-        if not isinstance(extra, dict):
+        if not isinstance(extra, dict) or name in parameters:
             continue
         option = typer.Option(
             help=f"{field.description} [dim]\\[default: {field.default}][/dim]"
@@ -109,6 +110,21 @@ def train(
         Path | None,
         typer.Option(help="Go on with the run in this folder.", rich_help_panel="Run"),
     ] = None,
+    devices: Annotated[
+        str,
+        typer.Option(
+            help="How many devices share the seeds, or else each batch: a number, or all.",
+            rich_help_panel="Run",
+        ),
+    ] = "1",
+    distributed: Annotated[
+        bool,
+        typer.Option(
+            help="This process is one of several that share each batch: started by Slurm or MPI, or "
+            "told by JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID.",
+            rich_help_panel="Run",
+        ),
+    ] = False,
     log: Annotated[
         str,
         typer.Option(help="Also log to: tensorboard, wandb, or both.", rich_help_panel="Run"),
@@ -116,6 +132,11 @@ def train(
 ) -> None:
     """Train a network on a set of tasks and keep the run in a folder."""
     with _boundary():
+        if distributed:
+            ctrnn.join_processes()
+            console.quiet, devices = not ctrnn.leads(), "all"
+            if out is None and resume is None:
+                raise ValueError("with --distributed give --out, a folder that all processes see.")
         if resume:
             if settings or config or out or preset != "default":
                 raise ValueError("--resume takes its settings from the run; give no others.")
@@ -125,11 +146,13 @@ def train(
                 console.print(f"{folder}: {done.status} at step {done.step} before; left as it is.")
                 return
             battery = _select(chosen.tasks, chosen.conventions)
+            mesh = ctrnn.device_mesh(_count(devices), chosen)
             sinks = ctrnn.make_sinks(log, folder, chosen)
         else:
             base = ctrnn.PRESETS[preset] | (ctrnn.load_config(config) if config else {})
             chosen = ctrnn.Config(**(base | settings))
             battery = _select(chosen.tasks, chosen.conventions)
+            mesh = ctrnn.device_mesh(_count(devices), chosen)
             folder = out or _free_folder(chosen)
             sinks = ctrnn.make_sinks(log, folder, chosen)
             ctrnn.create_run(folder, chosen, battery)
@@ -146,6 +169,7 @@ def train(
                 folder,
                 report=display.show,
                 stop=lambda: bool(received),
+                mesh=mesh,
                 sinks=sinks,
             )
     except ctrnn.CheckpointError as error:
@@ -165,15 +189,17 @@ def train(
         f"minimum {summary.min_decision_accuracy:.3f}"
     )
     refined = "heun" if chosen.noise else "tsit5"
+    one = folder if chosen.seeds == 1 else folder / f"seed-{chosen.seed}"
     console.print(
-        f"\nNext:\n  ctrnn evaluate {folder} --solver {refined} --rtol 1e-5\n"
+        f"\nNext:\n  ctrnn evaluate {one} --solver {refined} --rtol 1e-5\n"
         f"  ctrnn plot {folder}\n"
-        f"  ctrnn export {folder} --format safetensors --out model.safetensors",
+        f"  ctrnn export {one} --format safetensors --out model.safetensors",
         highlight=False,
     )
     if summary.status == "interrupted":
         console.print(f"  ctrnn train --resume {folder}", highlight=False)
-        raise typer.Exit(128 + received[0])
+        # Of several processes, one may have had no signal of its own.
+        raise typer.Exit(128 + (received or [signal.SIGTERM])[0])
 
 
 @app.command()
@@ -284,7 +310,7 @@ def plot(
     """Draw a run: the sheet and who is heard on it, the learning curve, a trial."""
     with _boundary():
         config = ctrnn.open_run(run)
-        network, _ = ctrnn.load(_model(run))
+        network = ctrnn.load(_model(run))[0] if config.seeds == 1 else None
         battery = _select(config.tasks, config.conventions)
         name = task or battery.names[0]
         if name not in battery.names:
@@ -292,7 +318,10 @@ def plot(
         history = ctrnn.read_metrics(run)
     from ctrnn import plotting
 
-    figure = plotting.run_figure(network, history, battery, name, config.integration())
+    if network is None:
+        figure = plotting.replicates_figure(history)
+    else:
+        figure = plotting.run_figure(network, history, battery, name, config.integration())
     out = out or run / "figure.png"
     with _boundary():
         figure.savefig(out, dpi=150)
@@ -395,7 +424,16 @@ def _steps(config: ctrnn.Config, battery: tasks.Battery) -> str:
     return f"{battery.dt:g} ms, then {fine} from step {config.refine_at * config.steps:.0f}"
 
 
+def _count(devices: str) -> int | Literal["all"]:
+    if devices != "all" and not devices.isdecimal():
+        raise ValueError(f"--devices takes a number or all, not {devices!r}.")
+    return "all" if devices == "all" else int(devices)
+
+
 def _model(run: Path) -> Path:
+    replicates = sorted(str(folder) for folder in run.glob("seed-*"))
+    if replicates:
+        raise ValueError(f"{run} has a run for each seed; name one: {', '.join(replicates)}.")
     return run / "model.eqx" if run.is_dir() else run
 
 
@@ -403,7 +441,9 @@ def _free_folder(config: ctrnn.Config) -> Path:
     words = re.sub(r"[^A-Za-z0-9]+", "-", config.tasks).strip("-")[:40]
     sparse = config.connectivity not in ("autapse", "dense")
     wiring = f"{config.connectivity}-{config.sparsity:g}" if sparse else config.connectivity
-    stem = f"{words}-{wiring}-seed{config.seed}"
+    last = config.seed + config.seeds - 1
+    seeds = f"seed{last}" if config.seeds == 1 else f"seeds{config.seed}-{last}"
+    stem = f"{words}-{wiring}-{seeds}"
     numbered = (Path("runs") / (stem if i == 1 else f"{stem}-{i}") for i in range(1, 10**6))
     return next(folder for folder in numbered if not folder.exists())
 

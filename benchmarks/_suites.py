@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from . import _battery, _first, _kernels, _torch
+from . import _battery, _first, _kernels, _replicates, _torch
 from ._measure import Case, Row, in_turns, row, seconds, versus
 from ._step import Shape, network, scan
 
@@ -86,6 +86,16 @@ def battery(options: Options) -> list[Row]:
     return list(table.values())
 
 
+def replicates(options: Options) -> list[Row]:
+    """Several seeds together, against one after the other."""
+    sheets = {"8x8": 8, "16x16": 8, "32x32": 4}
+    return [
+        record
+        for neurons, count in sheets.items()
+        for record in _replicates.rows(neurons, count, options.rounds)
+    ]
+
+
 def sweep(options: Options) -> list[Row]:
     """Neurons, density, batch and steps, each varied on its own: for the scaling page's plots."""
     base = Shape(1024, options.density, options.batch, options.steps)
@@ -103,7 +113,13 @@ def sweep(options: Options) -> list[Row]:
 
 
 SUITES: dict[str, Callable[[Options], list[Row]]] = dict(
-    step=step, large=large, first=first, kernels=kernels, battery=battery, sweep=sweep
+    step=step,
+    large=large,
+    first=first,
+    kernels=kernels,
+    battery=battery,
+    replicates=replicates,
+    sweep=sweep,
 )
 USUAL = [name for name in SUITES if name != "sweep"]
 

@@ -18,6 +18,9 @@ from ._connectivity import Gaussian as Gaussian
 from ._connectivity import Locality as Locality
 from ._connectivity import RandomSparse as RandomSparse
 from ._connectivity import Rewired as Rewired
+from ._devices import device_mesh as device_mesh
+from ._devices import join_processes as join_processes
+from ._devices import leads as leads
 from ._folder import Keys as Keys
 from ._folder import Summary as Summary
 from ._folder import accuracies as accuracies

@@ -111,6 +111,9 @@ class Config(pydantic.BaseModel):
     seed: int = _field(
         "Training", "The one seed; everything drawn follows from it.", 0, ge=0, lt=2**32
     )
+    seeds: int = _field(
+        "Training", "Networks to train together, of this seed and those after it.", 1, ge=1
+    )
     evaluate_every: int = _field("Training", "Steps between evaluations.", 250, ge=1)
     evaluation_trials: int = _field("Training", "Held-out trials per task.", 8, ge=1)
 
@@ -138,9 +141,23 @@ class Config(pydantic.BaseModel):
                 f"the dense kernel needs connectivity dense, not {self.connectivity}; "
                 "choose kernel auto, masked or gather"
             )
+        if self.seed + self.seeds > 2**32:
+            raise ValueError(f"seed {self.seed} has no {self.seeds} seeds from it on below 2**32")
         if self.conventions == "reference" and ":" in self.tasks:
             raise ValueError("a battery of your own brings its own conventions; leave them out")
         return self
+
+    def replicates(self) -> list["Config"]:
+        """The settings of each of the networks trained together, as of runs of their own.
+
+        !!! example
+
+            ```python
+            [one.seed for one in ctrnn.Config(seed=3, seeds=2).replicates()]  # [3, 4]
+            ```
+        """
+        seeds = range(self.seed, self.seed + self.seeds)
+        return [self.model_copy(update={"seed": seed, "seeds": 1}) for seed in seeds]
 
     def sheet(self) -> Sheet:
         """Where the neurons are: a periodic [`ctrnn.Sheet`][] with the rows and columns of `neurons`.

@@ -118,7 +118,9 @@ def _discrete_bwd(residuals, cotangents, perturbed, p, kernel, scheme):
             column = [row[i] if len(row) > i else 0.0 for row in scheme.a]
             slope_bar = _combine([scheme.b[i], *column], [y_bar, *stage_bars])
             pull = p.gain * slope_bar
-            target, target_vjp = jax.vjp(scheme.target, deltas[i][t])
+            # Not by `deltas[i][t]` and `.at[t]`: under `vmap` these gather and scatter, and copy all.
+            drive = jax.lax.dynamic_index_in_dim(deltas[i], t, keepdims=False)
+            target, target_vjp = jax.vjp(scheme.target, drive)
             _, rates_vjp = jax.vjp(scheme.rates, stages[i])
             (delta,) = target_vjp(pull)
             (heard_bar,) = rates_vjp(kernel.transpose(p.layout, delta))
@@ -129,7 +131,8 @@ def _discrete_bwd(residuals, cotangents, perturbed, p, kernel, scheme):
             # As [inputs, neurons], for XLA on CPU the faster way round.
             input_bar = input_bar + inputs[i] @ delta.T
             drive_bar = drive_bar + delta
-            deltas = [*deltas[:i], deltas[i].at[t].set(delta), *deltas[i + 1 :]]
+            written = jax.lax.dynamic_update_index_in_dim(deltas[i], delta, t, 0)
+            deltas = [*deltas[:i], written, *deltas[i + 1 :]]
         y_bar = y_bar + sum(stage_bars)
         if state_bar is not None:
             y_bar = y_bar + state_bar

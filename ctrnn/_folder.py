@@ -16,6 +16,7 @@ from jaxtyping import PRNGKeyArray
 
 from ._config import Config
 from ._config_file import load_config
+from ._devices import leads
 from ._metrics import read_metrics
 from ._train import Battery, check_grid
 from ._typed_file import CheckpointError
@@ -32,6 +33,11 @@ class Summary:
     mean_decision_accuracy: float
     min_decision_accuracy: float
     per_task: dict[str, float]
+
+
+def replicate_folder(folder: Path, seed: int) -> Path:
+    """Where one of several networks trained together has its run."""
+    return folder / f"seed-{seed}"
 
 
 def accuracies(names: Iterable[str], per_task: np.ndarray) -> dict[str, Any]:
@@ -57,7 +63,7 @@ def keys(seed: int) -> Keys:
 
 
 def create_run(folder: Path, config: Config, battery: Battery) -> None:
-    """Make a run's folder and write its config.toml.
+    """Make a run's folder and write its config.toml; for several seeds, a run's folder of each in it.
 
     **Raises:**
 
@@ -71,6 +77,8 @@ def create_run(folder: Path, config: Config, battery: Battery) -> None:
             f"a step of {coarsest:g} ms is unstable for a time constant of {config.tau:g} ms; give "
             f"--refine-at 0 and --dt {config.tau / 2:g} or less, or --solver exponential-euler."
         )
+    if not leads():
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
@@ -82,6 +90,10 @@ def create_run(folder: Path, config: Config, battery: Battery) -> None:
             folder / "config.toml", "x", encoding="utf-8"
         ) as stream:  # fails if another run was faster
             stream.write(config.to_toml())
+        for one in config.replicates() if config.seeds > 1 else ():
+            replicate_folder(folder, one.seed).mkdir()
+            own = replicate_folder(folder, one.seed) / "config.toml"
+            own.write_text(one.to_toml(), encoding="utf-8")
     except OSError as error:
         raise ValueError(f"cannot make the run folder {folder}: {error.strerror}.") from error
 

@@ -30,12 +30,20 @@ class GatherKernel(AbstractKernel):
     hearers: Int32[Array, "passes_out group_out neurons"]
     hearers_by: Int32[Array, "passes_out group_out neurons"]
 
-    def __init__(self, graph: Graph):
+    def __init__(self, graph: Graph, fans: tuple[int, int] = (0, 0)):
+        """**Arguments:**
+
+        - `graph`: The graph.
+        - `fans`: The fan-in and fan-out to have room for, if more than the graph's: kernels of
+            graphs that are equally large have equal shapes then, and can be stacked.
+        """
         sources, targets = np.asarray(graph.sources), np.asarray(graph.targets)
-        self.heard, self.heard_by = _lists(targets, sources, np.arange(len(sources)), graph.size)
+        self.heard, self.heard_by = _lists(
+            targets, sources, np.arange(len(sources)), graph.size, fans[0]
+        )
         by_source = np.argsort(sources.astype(np.int64) * graph.size + targets)
         self.hearers, self.hearers_by = _lists(
-            sources[by_source], targets[by_source], by_source, graph.size
+            sources[by_source], targets[by_source], by_source, graph.size, fans[1]
         )
 
     def layout(self, weights):
@@ -55,12 +63,13 @@ class GatherKernel(AbstractKernel):
         return _sums(self.heard, delta, rates), jnp.zeros(self.hearers.shape, dtype)
 
 
-def _lists(owners, others, synapses, size):
+def _lists(owners, others, synapses, size, room):
     """The others of each owner, and the synapses that join them: `[passes, group, size]`."""
     fans = np.bincount(owners, minlength=size)
     # Never one pass: XLA would dissolve the loop, and compute the rates anew for each neighbour.
-    passes = max(2, -(-fans.max() // _GROUP))
-    group = -(-fans.max() // passes)
+    most = max(int(fans.max()), room)
+    passes = max(2, -(-most // _GROUP))
+    group = -(-most // passes)
     neurons = np.tile(np.arange(size, dtype=np.int32), (passes * group, 1))
     by = np.full((passes * group, size), len(owners), np.int32)
     rank = np.arange(len(owners)) - np.repeat(np.cumsum(fans) - fans, fans)

@@ -66,7 +66,8 @@ def _split(state: TrainState) -> tuple[list, Callable[[list], TrainState]]:
     leaves, structure = jax.tree.flatten(arrays)
 
     def join(stored: list) -> TrainState:
-        whole = eqx.combine(jax.tree.unflatten(structure, map(jnp.asarray, stored)), rest)
+        arrays = [jnp.asarray(np.asarray(x)) for x in stored]  # bound to no device
+        whole = eqx.combine(jax.tree.unflatten(structure, arrays), rest)
         whole = eqx.tree_at(lambda s: s.key, whole, jr.wrap_key_data(whole.key))
         fixed = (state.network.graph, state.network.kernel)
         return eqx.tree_at(
@@ -85,20 +86,20 @@ def _shapes(leaves: list) -> list:
     return [[str(x.dtype), *x.shape] for x in leaves]
 
 
-def save_state(manager, state: TrainState, accuracy: float) -> None:
+def save_state(manager, step: int, state: TrainState, accuracy: float) -> None:
     """Saves in the background; atomic, and a no-op if this step is saved already.
 
     All arrays are one record of bytes, in the order of the tree: one file to write, one digest.
     """
     import orbax.checkpoint as ocp
 
-    if manager.latest_step() == int(state.step):
+    if manager.latest_step() == step:
         return
     leaves, _ = _split(state)
     shapes, record = _shapes(leaves), b"".join(np.asarray(x).tobytes() for x in leaves)
     record = np.frombuffer(record, np.uint8)
     manager.save(
-        int(state.step),
+        step,
         args=ocp.args.StandardSave({"state": record}),
         metrics={"accuracy": accuracy},
         custom_metadata={"format": FORMAT, "leaves": shapes, "sha256": _digest(shapes, record)},

@@ -2,29 +2,36 @@
 
 import collections
 import dataclasses
-import json
 import math
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
+import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Float
 
-from ._checkpoint import save
 from ._config import Config
-from ._folder import Summary, accuracies, check_tasks, keys, provenance, read_summary
-from ._metrics import Metrics, Sink
+from ._devices import anywhere, leads
+from ._folder import Summary, check_tasks, keys, read_summary
+from ._metrics import Sink
+from ._network import RateNetwork
+from ._record import records
+from ._replicates import side_by_side, stack
 from ._resume import open_checkpoints, restore_state, save_state
 from ._train import (
     Battery,
+    StepMetrics,
     TrainState,
-    make_evaluation,
+    make_count,
     make_train_step,
     start_training,
 )
-from ._typed_file import atomic_write, clear_drafts
+from ._typed_file import clear_drafts
 
 _LOG_EVERY = 10
 
@@ -55,6 +62,7 @@ def train(
     *,
     report: Callable[[Progress], None] = lambda progress: None,
     stop: Callable[[], bool] = lambda: False,
+    mesh: Mesh | None = None,
     sinks: Iterable[Sink] = (),
 ) -> Summary:
     """Train in a run folder until the steps are done, the target is reached or `stop()` says so.
@@ -62,12 +70,16 @@ def train(
     Goes on from the folder's newest checkpoint if there is one: an interrupted and resumed run
     equals an uninterrupted one bit for bit on one backend. A run that is done is left as it is.
 
+    Several seeds are trained side by side, each as if it were alone. Each leaves a run folder of its
+    own in this one, whose events are their means. A target is reached when all have reached it.
+
     **Arguments:**
 
     - `config`, `battery`: the settings, and the battery they name.
     - `folder`: made by [`ctrnn.create_run`][].
     - `report`: called about every ten steps.
-    - `stop`: asked after each step; `True` saves and ends.
+    - `stop`: asked after each step; `True` saves and ends. Of several processes, any can say so.
+    - `mesh`: devices that share the run, from [`ctrnn.device_mesh`][].
     - `sinks`: called with each event's name, step and numbers; see [`ctrnn.make_sinks`][].
 
     **Returns:**
@@ -85,51 +97,22 @@ def train(
     if done is not None and done.status != "interrupted":
         return done
     begun = time.monotonic()
-    key = keys(config.seed)
-    tasks = len(battery.names)
-    network = config.network(battery.in_size, tasks, battery.out_size, key=key.network)
-    optimiser, integration = config.optimiser(), config.integration()
-    state = start_training(network, optimiser, tasks, key=key.training)
-    steps = {
-        dt: make_train_step(
-            battery,
-            optimiser,
-            batch_size=config.batch_size,
-            integration=config.integration(dt),
-            decision_weight=config.decision_weight,
-            focus=config.focus,
-        )
-        for dt in {battery.dt, config.dt}
-    }
-    evaluate = make_evaluation(
-        battery,
-        trials_per_task=config.evaluation_trials,
-        integration=integration,
-        key=key.held_out,
-    )
-
-    about = provenance(config)
-
-    def keep(state: TrainState) -> None:
-        save(
-            folder / "model.eqx",
-            state.network,
-            config=config.model_dump(exclude_none=True),
-            tasks=battery.names,
-            provenance=about,
-        )
+    state, steps, evaluate, place = _program(config, battery, mesh)
+    written = records(folder, config, battery, sinks)
+    whole, written = written[0], written if leads() else []
 
     def reached(per_task: np.ndarray) -> bool:
-        return float(np.mean(per_task)) >= (config.target_accuracy or math.inf)
+        return anywhere(bool(min(per_task.mean(1)) >= (config.target_accuracy or math.inf)))
 
     check_tasks(folder, battery)
-    clear_drafts(folder)
+    for record in written:
+        clear_drafts(record.folder)
     with open_checkpoints(folder) as manager:
-        state = restore_state(manager, state)
-        step, per_task = int(state.step), evaluate(state.network)
-        metrics = Metrics(folder / "metrics.jsonl", sinks)
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        metrics.write("start", step, time=now, tasks=battery.names, **about)
+        state = place(restore_state(manager, state))
+        step, per_task = int(np.max(state.step)), evaluate(state.network)
+        overall = per_task.mean(0)
+        for record in written:
+            record.start(step, shared_by=mesh.size if mesh else 1)
         status: Literal["finished", "reached target", "interrupted"] = "finished"
         if step and reached(per_task):
             status = "reached target"
@@ -137,62 +120,124 @@ def train(
         since = time.monotonic()
         while step < config.steps and status == "finished":
             refined = step >= config.refine_at * config.steps
-            state, seen = steps[config.dt if refined else battery.dt](state)
+            state, metrics = steps[config.dt if refined else battery.dt](state)
             step += 1
-            loss, norm = float(seen.loss), float(seen.gradient_norm)
-            if math.isfinite(loss) and math.isfinite(norm):
-                recent.append((loss, norm, float(seen.accuracy)))
-                norms.append(norm)
-            elif 0 < config.skip_nonfinite >= state.opt_state.notfinite_count:
-                metrics.write("skip", step, total=int(state.opt_state.total_notfinite))
+            seen = {k: np.atleast_1d(v).astype(float) for k, v in vars(metrics).items()}
+            finite = np.isfinite(seen["loss"] + seen["gradient_norm"])
+            recent.append({k: np.where(finite, v, np.nan) for k, v in seen.items()})
+            if finite.all():
+                norms.append(seen["gradient_norm"])
+            elif 0 < config.skip_nonfinite >= np.max(state.opt_state.notfinite_count):
+                for record in written:
+                    record.skip(step, ~finite, np.atleast_1d(state.opt_state.total_notfinite))
             else:
-                metrics.write("end", step, status="diverged")
+                for record in written:
+                    record.metrics.write("end", step, status="diverged")
                 manager.wait_until_finished()
-                raise _diverged(step, loss, norm, norms, folder, manager.latest_step())
+                raise _diverged(step, seen, norms, config, folder, manager.latest_step())
             last = step == config.steps
-            if recent and (step % _LOG_EVERY == 0 or last):
+            if step % _LOG_EVERY == 0 or last:
                 rate = len(recent) * config.batch_size / (time.monotonic() - since)
-                loss, norm, accuracy = np.mean(recent, 0).tolist()
-                progress = Progress(step, loss, norm, accuracy, rate, per_task)
-                numbers = {k: v for k, v in vars(progress).items() if k != "per_task"}
-                metrics.write("train", **numbers)
-                report(progress)
+                batches = {k: np.stack([x[k] for x in recent]) for k in seen}
+                for record in written:
+                    record.train(step, batches, rate)
+                if means := whole.means(batches):
+                    rate *= config.seeds
+                    report(Progress(step, **means, trials_per_second=rate, per_task=overall))
                 recent, since = [], time.monotonic()
-            stopping = stop()
+            stopping = anywhere(stop())
             if step % config.evaluate_every == 0 or last or stopping:
                 per_task = evaluate(state.network)
-                metrics.write("evaluate", step, **accuracies(battery.names, per_task))
-                save_state(manager, state, float(np.mean(per_task)))
-                keep(state)
+                overall = per_task.mean(0)
+                for record in written:
+                    record.evaluate(step, per_task)
+                save_state(manager, step, state, float(np.mean(per_task)))
+                for record in written:
+                    record.keep(state)
                 recent, since = [], time.monotonic()
                 if reached(per_task):
                     status = "reached target"
                 elif stopping and not last:
                     status = "interrupted"
         manager.wait_until_finished()
-    summary = Summary(
-        status=status,
-        step=step,
-        trials=step * config.batch_size,
-        seconds=round(time.monotonic() - begun, 1),
-        **accuracies(battery.names, per_task),
+    ending = status, step, time.monotonic() - begun, per_task
+    for record in reversed(written):  # the whole is done once all are
+        record.keep(state)
+        record.end(record.summary(*ending))
+    return whole.summary(*ending)
+
+
+class _Program(NamedTuple):
+    """What a run computes: with one seed, on its state; with several, on all of theirs, stacked."""
+
+    state: TrainState
+    steps: dict[float, Callable[[TrainState], tuple[TrainState, StepMetrics]]]
+    evaluate: Callable[[RateNetwork], Float[np.ndarray, "seeds tasks"]]
+    place: Callable[[TrainState], TrainState]
+
+
+def _program(config: Config, battery: Battery, mesh: Mesh | None) -> _Program:
+    """The state before the first step; the step of each dt; evaluation; where a state is to lie."""
+    tasks, optimiser, several = len(battery.names), config.optimiser(), config.seeds > 1
+    its_keys = [keys(one.seed) for one in config.replicates()]
+    states = []
+    for key in its_keys:
+        network = config.network(battery.in_size, tasks, battery.out_size, key=key.network)
+        states.append(start_training(network, optimiser, tasks, key=key.training))
+    state, held_out = states[0], its_keys[0].held_out
+    steps: dict[float, Callable[..., Any]] = {
+        dt: make_train_step(
+            battery,
+            optimiser,
+            batch_size=config.batch_size,
+            integration=config.integration(dt),
+            decision_weight=config.decision_weight,
+            focus=config.focus,
+            mesh=None if several else mesh,
+        )
+        for dt in {battery.dt, config.dt}
+    }
+    count: Callable[..., Any] = make_count(
+        battery, trials_per_task=config.evaluation_trials, integration=config.integration()
     )
-    keep(state)
-    with atomic_write(folder / "summary.json") as stream:
-        stream.write(json.dumps(dataclasses.asdict(summary), indent=2).encode())
-    metrics.write("end", step, status=status)
-    return summary
+    if several:
+        state, held_out = stack(states), jnp.stack([key.held_out for key in its_keys])
+        steps = {
+            dt: eqx.filter_jit(side_by_side(step, mesh), donate="all") for dt, step in steps.items()
+        }
+        count = eqx.filter_jit(side_by_side(count, mesh))
+
+    def evaluate(network: RateNetwork) -> Float[np.ndarray, "seeds tasks"]:
+        if mesh is not None and not several:  # all devices would do the same: one is enough
+            network = jax.tree.map(lambda x: x.addressable_data(0), network)
+        right, frames = map(np.asarray, count(network, held_out))
+        return np.atleast_2d(right / frames)
+
+    def place(state: TrainState) -> TrainState:
+        if mesh is None:
+            return state
+        split = PartitionSpec(mesh.axis_names) if several else PartitionSpec()
+        return eqx.filter_shard(state, NamedSharding(mesh, split))
+
+    return _Program(state, steps, evaluate, place)
 
 
 def _diverged(
-    step: int, loss: float, norm: float, norms: Iterable[float], folder: Path, saved: int | None
+    step: int,
+    seen: dict[str, np.ndarray],
+    norms: Iterable[np.ndarray],
+    config: Config,
+    folder: Path,
+    saved: int | None,
 ) -> Diverged:
-    history = ", ".join(f"{x:.3g}" for x in norms) or "none before"
+    bad = int(np.argmin(np.isfinite(seen["loss"] + seen["gradient_norm"])))
+    which = f" of seed {config.seed + bad}" if config.seeds > 1 else ""
+    history = ", ".join(f"{x[bad]:.3g}" for x in norms) or "none before"
     good = "There is no checkpoint yet"
     if saved is not None:
         good = f"The last good checkpoint, of step {saved}, is {folder}/checkpoints/{saved}"
     return Diverged(
-        f"training diverged at step {step}: the loss is {loss} and its gradient's norm {norm} "
-        f"(the norms before: {history}). {good}. "
+        f"training{which} diverged at step {step}: the loss is {seen['loss'][bad]} and its gradient's "
+        f"norm {seen['gradient_norm'][bad]} (the norms before: {history}). {good}. "
         "Try a lower --learning-rate or --gain, or --skip-nonfinite 5."
     )

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from ._network import RateNetwork, trainable
@@ -106,8 +107,12 @@ def decision_loss(
         ```
     """
     loss = optax.softmax_cross_entropy_with_integer_labels(outputs, labels.T)
-    weights = mask.T * jnp.where(decision.T, decision_weight, 1.0)
+    weights = _frame_weights(mask, decision, decision_weight)
     return jnp.sum(loss * weights) / jnp.sum(weights)
+
+
+def _frame_weights(mask, decision, decision_weight):
+    return mask.T * jnp.where(decision.T, decision_weight, 1.0)
 
 
 def _correct(outputs, labels, decision):
@@ -162,6 +167,7 @@ def make_train_step(
     integration: Integration,
     decision_weight: float = 1.0,
     focus: float = 0.0,
+    mesh: Mesh | None = None,
 ) -> Callable[[TrainState], tuple[TrainState, StepMetrics]]:
     """One jitted step: draw a batch, solve, differentiate, update. Its argument's memory is reused.
 
@@ -173,6 +179,8 @@ def make_train_step(
     - `decision_weight`: weight of decision frames in the loss.
     - `focus`: fraction of trials drawn in proportion to each task's running error; the rest are
         drawn evenly.
+    - `mesh`: devices that have equal shares of a batch, as of [`ctrnn.device_mesh`][]. The trials are
+        those that one device would draw; private noise each device draws for its own.
 
     **Returns:**
 
@@ -190,6 +198,10 @@ def make_train_step(
         )
         return loss, _correct(trajectory.outputs, trial.labels, trial.decision)
 
+    differentiate = jax.value_and_grad(loss_fn, has_aux=True)
+    if mesh is not None:
+        differentiate = _shared(differentiate, mesh, battery, batch_size, decision_weight)
+
     @eqx.filter_jit(donate="all")
     def step(state: TrainState) -> tuple[TrainState, StepMetrics]:
         batch_key, noise_key = jr.split(jr.fold_in(state.key, state.step))
@@ -198,9 +210,7 @@ def make_train_step(
         odds = (1 - focus) / len(battery.names) + focus * error / error.sum()
         trial = battery.batch(batch_key, batch_size, odds)
         parameters, static = eqx.partition(state.network, trainable(state.network))
-        (loss, (right, frames)), gradient = jax.value_and_grad(loss_fn, has_aux=True)(
-            parameters, static, trial, noise_key
-        )
+        (loss, (right, frames)), gradient = differentiate(parameters, static, trial, noise_key)
         norm = optax.global_norm(gradient)
         finite = jnp.isfinite(loss) & jnp.isfinite(norm)
         # So that an optimiser that skips what is not finite skips all of these.
@@ -219,9 +229,45 @@ def make_train_step(
             step=state.step + 1,
         )
         metrics = StepMetrics(loss, norm, right.sum() / frames.sum())
+        if mesh is not None:
+            state, metrics = eqx.filter_shard(
+                (state, metrics), NamedSharding(mesh, PartitionSpec())
+            )
         return state, metrics
 
     return step
+
+
+def _shared(differentiate, mesh, battery, batch_size, decision_weight):
+    """`differentiate` with a share of the trials for each device, and one sum over devices at its end.
+
+    The compiler, told only how trials lie, would sum over devices in every step of the solve.
+    """
+    axes, everywhere = mesh.axis_names, PartitionSpec()
+    # What grows with the batch has a trial each along its first axis.
+    one, two = (
+        jax.eval_shape(lambda key, n=n: battery.batch(key, n * batch_size), jr.key(0))
+        for n in (1, 2)
+    )
+    trials = jax.tree.map(
+        lambda x, y: everywhere if x.shape == y.shape else PartitionSpec(axes), one, two
+    )
+
+    def share(parameters, static, trial, key):
+        weight = _frame_weights(trial.mask, trial.decision, decision_weight).sum()
+        weight = weight / jax.lax.psum(weight, axes)
+        key = jr.fold_in(key, jax.lax.axis_index(axes))
+        (loss, counts), gradient = differentiate(parameters, static, trial, key)
+        loss, gradient = jax.tree.map(lambda x: weight * x, (loss, gradient))
+        return (jax.lax.psum(loss, axes), counts), jax.lax.psum(gradient, axes)
+
+    return jax.shard_map(
+        share,
+        mesh=mesh,
+        in_specs=(everywhere, everywhere, trials, everywhere),
+        out_specs=((everywhere, PartitionSpec(axes)), everywhere),
+        check_vma=False,
+    )
 
 
 def make_evaluation(
@@ -234,28 +280,42 @@ def make_evaluation(
 
     **Returns:**
 
-    `evaluate(network) -> accuracy [tasks]`, a jitted solve per chunk of trials.
+    `evaluate(network) -> accuracy [tasks]`.
     """
+    count = make_count(battery, trials_per_task=trials_per_task, integration=integration)
+
+    def evaluate(network: RateNetwork) -> Float[np.ndarray, " tasks"]:
+        return np.divide(*map(np.asarray, count(network, key)))
+
+    return evaluate
+
+
+def make_count(
+    battery: Battery, *, trials_per_task: int, integration: Integration
+) -> Callable[[RateNetwork, PRNGKeyArray], tuple[Int[Array, " tasks"], Int[Array, " tasks"]]]:
+    """`count(network, key)`: decision frames answered right, and decision frames, of each task."""
     tasks, times = len(battery.names), _frame_ends(battery)
     ids = np.repeat(np.arange(tasks), trials_per_task)
     chunk = min(len(ids), 256)
     padded = np.resize(ids, -(-len(ids) // chunk) * chunk).reshape(-1, chunk)
 
     @eqx.filter_jit
-    def solve(network, ids, key):
-        spec_key, noise_key, private_key = jr.split(key, 3)
-        trial = battery.render(battery.sample(spec_key, ids), noise_key)
-        trajectory = network(
-            trial.path("step"), times, context=trial.rule, integration=integration, key=private_key
-        )
-        return _correct(trajectory.outputs, trial.labels, trial.decision)
+    def count(network, key):
+        def solve(chunk_of_trials):
+            ids, i = chunk_of_trials
+            spec_key, noise_key, private_key = jr.split(jr.fold_in(key, i), 3)
+            trial = battery.render(battery.sample(spec_key, ids), noise_key)
+            trajectory = network(
+                trial.path("step"),
+                times,
+                context=trial.rule,
+                integration=integration,
+                key=private_key,
+            )
+            return _correct(trajectory.outputs, trial.labels, trial.decision)
 
-    def evaluate(network: RateNetwork) -> Float[np.ndarray, " tasks"]:
-        counts = [
-            solve(network, jnp.asarray(row), jr.fold_in(key, i)) for i, row in enumerate(padded)
-        ]
-        right, frames = (np.concatenate(c)[: len(ids)] for c in zip(*counts, strict=True))
-        right, frames = (x.reshape(tasks, trials_per_task).sum(1) for x in (right, frames))
-        return right / frames
+        counts = jax.lax.map(solve, (jnp.asarray(padded), jnp.arange(len(padded))))
+        right, frames = (x.reshape(-1)[: len(ids)].reshape(tasks, -1).sum(1) for x in counts)
+        return right, frames
 
-    return evaluate
+    return count
