@@ -1,6 +1,37 @@
 """Looking inside a trained network: arrays in, arrays out, each analysis with its source."""
 
+from ._draw_fixed_points import fixed_points_section as fixed_points_section
+from ._fixed_points import FixedPoints as FixedPoints
+from ._fixed_points import HeldField as HeldField
+from ._fixed_points import eigenvalues as eigenvalues
+from ._fixed_points import fixed_points as fixed_points
+from ._fixed_points import follow as follow
+from ._fixed_points import ring_drift as ring_drift
+from ._fixed_points import slow_ring as slow_ring
+from ._lesions import damage as damage
+from ._lesions import disc as disc
+from ._lesions import lesion_centres as lesion_centres
+from ._lesions import pulse_accuracy as pulse_accuracy
+from ._lesions import random_pattern as random_pattern
+from ._lesions import scale_synapses as scale_synapses
+from ._lesions import silence as silence
+from ._state_space import Components as Components
+from ._state_space import demixed_components as demixed_components
+from ._state_space import marginals as marginals
+from ._state_space import participation_ratio as participation_ratio
+from ._state_space import path_length as path_length
+from ._state_space import principal_components as principal_components
+from ._style import OKABE_ITO as OKABE_ITO
+from ._style import STYLE as STYLE
+from ._subject import Cannot as Cannot
 from ._subject import Section as Section
 from ._subject import Subject as Subject
+from ._subject import aligned as aligned
 from ._subject import responses as responses
 from ._subject import task_spec as task_spec
+from ._trials import Between as Between
+from ._trials import Pulsed as Pulsed
+from ._trials import alike as alike
+from ._trials import longest_delays as longest_delays
+from ._trials import memory_task as memory_task
+from ._trials import ring_spec as ring_spec

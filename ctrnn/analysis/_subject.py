@@ -1,10 +1,13 @@
 """What an analysis looks into, and what it hands to the report."""
 
 import dataclasses
+import importlib
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import jax.random as jr
 import numpy as np
 from jaxtyping import PRNGKeyArray
 from matplotlib.figure import Figure
@@ -15,6 +18,13 @@ from .._solver import Integration
 from .._train import Battery, Trials
 
 
+class Cannot(ValueError):
+    """An analysis cannot be made of this network, of these tasks or with what is installed; says why.
+
+    The report shows its section as skipped.
+    """
+
+
 @dataclasses.dataclass(frozen=True)
 class Subject:
     """A trained network and all that asks it questions.
@@ -23,6 +33,7 @@ class Subject:
     - `battery`: the tasks it was trained on, in the order of its rule input.
     - `integration`: how its equation is solved.
     - `key`: draws the trials.
+    - `others`: networks to compare it with, by name, trained on the same tasks.
     """
 
     network: RateNetwork
@@ -30,6 +41,7 @@ class Subject:
     battery: Battery
     integration: Integration
     key: PRNGKeyArray
+    others: Mapping[str, "Subject"] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,15 +67,18 @@ def responses(
     *,
     integration: Integration,
     key: PRNGKeyArray | None = None,
+    every: float | None = None,
 ) -> tuple[Trials, Trajectory]:
-    """The trials of a spec and what the network does in them, saved at the end of each frame.
+    """The trials of a spec and what the network does in them.
 
     **Arguments:**
 
     - `network`: the network.
     - `battery`, `spec`: where the trials come from, and which, from `battery.sample`.
     - `integration`: how the equation is solved.
-    - `key`: draws the inputs' noise; without it trials are noiseless.
+    - `key`: draws the noise of the inputs and of the neurons; without it there is none.
+    - `every`: ms between the times that are saved; by default a frame. The first is one such
+        interval after the start, the last the end of the last frame.
 
     **Returns:**
 
@@ -76,12 +91,42 @@ def responses(
         trial, trajectory = responses(network, battery, spec, integration=integration)
         ```
     """
-    trial = battery.render(spec, key)
-    ends = battery.dt * np.arange(1, battery.steps + 1)
-    trajectory = network(trial.path("step"), ends, context=trial.rule, integration=integration)
+    input_key, private_key = (None, None) if key is None else jr.split(key)
+    trial = battery.render(spec, input_key)
+    every = battery.dt if every is None else every
+    times = every * np.arange(1, round(battery.steps * battery.dt / every) + 1)
+    trajectory = network(
+        trial.path("step"), times, context=trial.rule, integration=integration, key=private_key
+    )
     return trial, trajectory
 
 
 def task_spec(battery: Battery, task: str, count: int, *, key: PRNGKeyArray) -> Any:
     """A spec of `count` trials of one task."""
     return battery.sample(key, jnp.full(count, battery.names.index(task)))
+
+
+def aligned(spec: Any) -> tuple[Any, Any]:
+    """The trials of a spec with fixation periods as long as the shortest, and its end in ms.
+
+    Specs that have no `fixation` are left as they are, with an end of 0.
+    """
+    if not hasattr(spec, "fixation"):
+        return spec, 0
+    shortest = jnp.min(spec.fixation)
+    return dataclasses.replace(spec, fixation=jnp.full_like(spec.fixation, shortest)), shortest
+
+
+def require(module: str, package: str) -> Any:
+    """An optional library.
+
+    **Raises:**
+
+    `Cannot`, which says what to install.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise Cannot(
+            f"this analysis needs {package}; install it with `pip install 'ctrnn-jax[analysis]'`."
+        ) from None

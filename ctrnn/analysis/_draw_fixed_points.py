@@ -1,0 +1,160 @@
+"""The fixed points of a memory: what a network does while it holds a direction."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import jax.random as jr
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ._fixed_points import (
+    FixedPoints,
+    HeldField,
+    eigenvalues,
+    fixed_points,
+    follow,
+    ring_drift,
+    slow_ring,
+)
+from ._state_space import principal_components
+from ._style import STYLE
+from ._subject import Section, Subject
+from ._trials import Between, memory_task, ring_spec
+
+_POINTS, _STARTS, _LINEARISED, _STEPS = 32, 32, 8, 500
+
+
+def fixed_points_section(subject: Subject) -> Section:
+    """Fixed and slow points of the delay of a memory task, how stable they are, and how the flow
+    drifts along the ring of directions held.
+
+    **Raises:**
+
+    [`ctrnn.analysis.Cannot`][] if no task has a delay and ring directions.
+    """
+    network, battery = subject.network, subject.battery
+    key, noise_key = jr.split(subject.key)
+    task, delay = memory_task(battery, key=key)
+    spec = ring_spec(battery, task, key=key)
+    spec = dataclasses.replace(spec, delay=jnp.full_like(spec.delay, delay))
+    trial = battery.render(spec)
+    path = Between(trial.path("step"), battery.out_size - 1, _POINTS)
+    rule = trial.rule[0]
+    stimulus, onset = int(spec.fixation[0]), int(spec.fixation[0] + spec.stimulus[0])
+    end = onset + delay
+    held = subject.integration.dt * np.arange(1, round(end / subject.integration.dt) + 1)
+    context = jnp.broadcast_to(rule, (_POINTS, *rule.shape))
+    trajectory = network(path, held, context=context, integration=subject.integration)
+    visited, during = trajectory.state, np.asarray(trajectory.rates)[held > onset]
+
+    field = HeldField(network, path.evaluate(onset + delay / 2)[0], rule)
+    noise = 0.1 * visited.std() * jr.normal(noise_key, visited.shape)
+    starts = jnp.concatenate([visited[::2], (visited + noise)[::2]])[:_STARTS]
+    points = fixed_points(field, starts, steps=_STEPS)
+    values = eigenvalues(field, points.states[:_LINEARISED])
+    ring = slow_ring(field, visited, steps=_STEPS)
+    drift = {
+        "visited": np.rad2deg(np.asarray(ring_drift(field, visited)[0])) * 1000,
+        "slow": np.rad2deg(np.asarray(ring_drift(field, ring)[0])) * 1000,
+    }
+    shown = path.evaluate((stimulus + onset) / 2)
+    driven, driven_speed = follow(network, shown, rule, visited[0], steps=_STEPS)
+    speed = np.linalg.norm(np.asarray([field(state) for state in visited]), axis=1)
+
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(13, 4.2), layout="constrained")
+        plane, spectrum, turning = figure.subplots(1, 3)
+        rates = np.asarray(network.rates(jnp.asarray(points.states)))
+        draw_ring(plane, during, np.asarray(network.rates(ring)), rates, values)
+        plane.set_title(f"Delay of {task}: {delay} ms")
+        draw_eigenvalues(spectrum, values)
+        draw_drift(turning, drift)
+
+    growing = (values.real > 0).sum(1)
+    return Section(
+        title="Fixed and slow points",
+        text=(
+            f"Where the flow stands still, or nearly, while {task} is held in memory under the "
+            "input of its delay (Sussillo & Barak 2013). A point's eigenvalues say which "
+            "perturbations fade (time constant positive) and which grow (negative). If the "
+            "directions held form a continuous attractor, the flow does not drift along their ring."
+        ),
+        numbers={
+            "task": task,
+            "delay_ms": delay,
+            "points": _numbers(points),
+            "unstable_directions": growing.tolist(),
+            "leading_time_constants_ms": (-1 / values[:, :5].real).round(1).tolist(),
+            "speed_at_the_end_of_the_delay_per_s": float(1000 * np.median(speed)),
+            "drift_deg_per_s": {
+                name: {"median": float(np.median(np.abs(x))), "largest": float(np.abs(x).max())}
+                for name, x in drift.items()
+            },
+            "followed_round_the_stimulus": {
+                "largest_speed_per_s": float(1000 * driven_speed.max()),
+                "median_norm": float(np.median(np.linalg.norm(np.asarray(driven), axis=1))),
+            },
+        },
+        figures={"fixed_points": figure},
+    )
+
+
+def _numbers(points: FixedPoints) -> dict:
+    return {
+        "distinct": len(points.speed),
+        "starts": int(points.starts.sum()),
+        "speed_per_s": (1000 * points.speed).round(4).tolist(),
+    }
+
+
+def draw_ring(
+    axes: Axes, during: np.ndarray, ring: np.ndarray, points: np.ndarray, values: np.ndarray
+) -> None:
+    """Trajectories [time, directions, neurons] coloured by direction, the slow ring, and points:
+    filled if stable, open if not, small where not linearised; on the plane where the ring spreads."""
+    plane = principal_components(during[-1], 2)
+    directions = during.shape[1]
+    for i in range(0, directions, max(1, directions // 16)):
+        line = plane(during[:, i])
+        colour = mpl.colormaps["twilight_shifted"](i / directions)
+        axes.plot(*line.T, color=colour, linewidth=1.3)
+        axes.plot(*line[-1], "o", color=colour, markersize=4)
+    closed = plane(np.concatenate([ring, ring[:1]]))
+    axes.plot(*closed.T, color="black", linewidth=0.9, label="slow ring")
+    stable = (values.real <= 0).all(1)
+    where = plane(points)
+    for mask, face, label in ((stable, "black", "stable"), (~stable, "white", "unstable")):
+        x, y = where[: len(values)][mask].T
+        axes.scatter(x, y, s=42, marker="D", facecolor=face, edgecolor="black", zorder=3,
+                     label=f"{label} point" if mask.any() else None)  # fmt: skip
+    axes.set(xlabel="PC 1 (rate)", ylabel="PC 2 (rate)", aspect="equal")
+    axes.legend(loc="best", fontsize=8)
+    scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(0, 360), "twilight_shifted")
+    bar = axes.figure.colorbar(scale, ax=axes, ticks=[0, 90, 180, 270, 360], shrink=0.8)
+    bar.set_label("direction held (°)")
+
+
+def draw_eigenvalues(axes: Axes, values: np.ndarray) -> None:
+    """Eigenvalues (per ms) of some points: rate of growth per second against frequency in Hz."""
+    colours = mpl.colormaps["viridis"](np.linspace(0, 0.9, len(values)))
+    for row, colour in zip(values[::-1], colours[::-1], strict=True):
+        axes.plot(1000 * row.real, 1000 * row.imag / (2 * np.pi), ".", color=colour, markersize=4)
+    axes.axvline(0, color="0.6", linewidth=0.8, zorder=0)
+    axes.set(xlabel="growth rate (1/s)", ylabel="frequency (Hz)", title="Eigenvalues at the points")
+    axes.plot([], [], ".", color=colours[0], label="slowest point")
+    if len(values) > 1:
+        axes.plot([], [], ".", color=colours[-1], label=f"{len(values)}th slowest")
+    axes.legend(loc="upper left", fontsize=8)
+
+
+def draw_drift(axes: Axes, drift: dict[str, np.ndarray]) -> None:
+    """Drift (degrees per second) along rings of states at even angles, by name."""
+    for (name, values), style in zip(drift.items(), ("-", "--"), strict=True):
+        angle = np.linspace(0, 360, len(values) + 1)
+        axes.plot(angle, np.append(values, values[0]), style, label=f"{name} ring")
+    axes.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+    axes.set(xlabel="direction held (°)", ylabel="drift (°/s)", xticks=[0, 90, 180, 270, 360])
+    axes.set_title("Drift along the ring")
+    axes.legend(fontsize=8)

@@ -1,0 +1,47 @@
+"""How figures look: Okabe & Ito's colours, which the colour-blind can tell apart, and plain axes."""
+
+from typing import Any
+
+import numpy as np
+from cycler import cycler
+from jaxtyping import Float, Int
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_rgb
+
+from .._space import AbstractSpace
+
+OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#F0E442", "#000000")
+
+STYLE: dict[str, Any] = {
+    "axes.prop_cycle": cycler(color=OKABE_ITO),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "font.size": 10,
+    "image.cmap": "viridis",
+    "image.interpolation": "nearest",
+    "legend.frameon": False,
+    "svg.hashsalt": "ctrnn",
+}
+"""Settings for `matplotlib.rc_context`, in which the report is drawn."""
+
+
+def group_colours(labels: Int[np.ndarray, " neurons"]) -> Float[np.ndarray, "neurons 3"]:
+    """A colour for each group: those of Okabe & Ito, then lighter ones; -1 is light grey."""
+    dark = np.array([to_rgb(c) for c in OKABE_ITO])
+    colours = np.concatenate([dark, 0.45 * dark + 0.55])
+    return np.where(labels[:, None] < 0, 0.9, colours[labels % len(colours)])
+
+
+def draw_sheet(
+    axes: Axes, space: AbstractSpace, colours: np.ndarray, inches: float = 3.5, **options
+) -> PathCollection:
+    """Neurons on a plane, as tiles of a colour or a value each, in axes of about `inches`."""
+    y, x = space.positions.T
+    side = 72 * inches / np.sqrt(space.size)
+    tiles = axes.scatter(x, y, c=colours, s=side**2, marker="s", linewidths=0, **options)
+    axes.set(xlabel="mm", ylabel="mm", aspect="equal")
+    axes.spines[["left", "bottom"]].set_visible(False)
+    return tiles
