@@ -1,6 +1,8 @@
 """Looking inside a trained network: arrays in, arrays out, each analysis with its source."""
 
 from ._draw_fixed_points import fixed_points_section as fixed_points_section
+from ._draw_lesions import lesions_section as lesions_section
+from ._draw_state_space import state_space_section as state_space_section
 from ._fixed_points import FixedPoints as FixedPoints
 from ._fixed_points import HeldField as HeldField
 from ._fixed_points import eigenvalues as eigenvalues

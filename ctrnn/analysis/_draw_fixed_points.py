@@ -116,6 +116,7 @@ def draw_ring(
     filled if stable, open if not, small where not linearised; on the plane where the ring spreads."""
     plane = principal_components(during[-1], 2)
     directions = during.shape[1]
+    axes.set_facecolor("0.85")  # one of the cyclic colours is nearly white
     for i in range(0, directions, max(1, directions // 16)):
         line = plane(during[:, i])
         colour = mpl.colormaps["twilight_shifted"](i / directions)

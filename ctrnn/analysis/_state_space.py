@@ -107,13 +107,13 @@ def marginals(
         raise ValueError(f"rates have {factors} factors before time and neurons; name each of them.")
     axes = range(factors + 1)
     pure: dict[tuple[int, ...], np.ndarray] = {(): rates.mean(tuple(axes), keepdims=True)}
-    parts: dict[str, np.ndarray] = {}
+    parts: dict[str, np.ndarray] = {"time": np.zeros(())}
     for size in range(1, factors + 2):
         for kept in itertools.combinations(axes, size):
             mean = rates.mean(tuple(set(axes) - set(kept)), keepdims=True)
             pure[kept] = mean - sum(part for some, part in pure.items() if set(some) < set(kept))
             name = " x ".join(names[axis] for axis in kept if axis < factors) or "time"
-            parts[name] = parts[name] + pure[kept] if name in parts else pure[kept]
+            parts[name] = parts.get(name, 0) + pure[kept]
     return parts
 
 
