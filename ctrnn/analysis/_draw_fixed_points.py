@@ -4,11 +4,12 @@ import dataclasses
 
 import jax.numpy as jnp
 import jax.random as jr
-import matplotlib as mpl
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ._directions import BEHIND, direction_bar, direction_colour
 from ._fixed_points import (
     FixedPoints,
     HeldField,
@@ -19,11 +20,10 @@ from ._fixed_points import (
     slow_ring,
 )
 from ._state_space import principal_components
-from ._style import STYLE
 from ._subject import Section, Subject
 from ._trials import Between, memory_task, ring_spec
 
-_POINTS, _STARTS, _LINEARISED, _STEPS = 32, 32, 8, 500
+_POINTS, _LINEARISED, _STEPS = 32, 8, 300
 
 
 def fixed_points_section(subject: Subject) -> Section:
@@ -51,7 +51,7 @@ def fixed_points_section(subject: Subject) -> Section:
 
     field = HeldField(network, path.evaluate(onset + delay / 2)[0], rule)
     noise = 0.1 * visited.std() * jr.normal(noise_key, visited.shape)
-    starts = jnp.concatenate([visited[::2], (visited + noise)[::2]])[:_STARTS]
+    starts = jnp.concatenate([visited[::2], (visited + noise)[::2]])
     points = fixed_points(field, starts, steps=_STEPS)
     values = eigenvalues(field, points.states[:_LINEARISED])
     ring = slow_ring(field, visited, steps=_STEPS)
@@ -59,20 +59,20 @@ def fixed_points_section(subject: Subject) -> Section:
         "visited": np.rad2deg(np.asarray(ring_drift(field, visited)[0])) * 1000,
         "slow": np.rad2deg(np.asarray(ring_drift(field, ring)[0])) * 1000,
     }
-    shown = path.evaluate((stimulus + onset) / 2)
+    shown = path.evaluate((stimulus + onset) / 2)[::2]
     driven, driven_speed = follow(network, shown, rule, visited[0], steps=_STEPS)
     speed = np.linalg.norm(np.asarray([field(state) for state in visited]), axis=1)
 
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(13, 4.2), layout="constrained")
-        plane, spectrum, turning = figure.subplots(1, 3)
-        rates = np.asarray(network.rates(jnp.asarray(points.states)))
-        draw_ring(plane, during, np.asarray(network.rates(ring)), rates, values)
-        plane.set_title(f"Delay of {task}: {delay} ms")
-        draw_eigenvalues(spectrum, values)
-        draw_drift(turning, drift)
+    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    plane, spectrum, turning = figure.subplots(1, 3)
+    rates = np.asarray(network.rates(jnp.asarray(points.states)))
+    draw_ring(plane, during, np.asarray(network.rates(ring)), rates, values)
+    plane.set_title(f"Delay of {task}: {delay} ms")
+    direction_bar(figure, plane, "direction held (°)")
+    draw_eigenvalues(spectrum, values)
+    draw_drift(turning, drift)
 
-    growing = (values.real > 0).sum(1)
+    growing = (np.real(values) > 0).sum(1)
     return Section(
         title="Fixed and slow points",
         text=(
@@ -86,7 +86,7 @@ def fixed_points_section(subject: Subject) -> Section:
             "delay_ms": delay,
             "points": _numbers(points),
             "unstable_directions": growing.tolist(),
-            "leading_time_constants_ms": (-1 / values[:, :5].real).round(1).tolist(),
+            "leading_time_constants_ms": (-1 / np.real(values[:, :5])).round(1).tolist(),
             "speed_at_the_end_of_the_delay_per_s": float(1000 * np.median(speed)),
             "drift_deg_per_s": {
                 name: {"median": float(np.median(np.abs(x))), "largest": float(np.abs(x).max())}
@@ -110,21 +110,25 @@ def _numbers(points: FixedPoints) -> dict:
 
 
 def draw_ring(
-    axes: Axes, during: np.ndarray, ring: np.ndarray, points: np.ndarray, values: np.ndarray
+    axes: Axes,
+    during: np.ndarray,
+    ring: np.ndarray,
+    points: np.ndarray,
+    values: np.ndarray,
 ) -> None:
     """Trajectories [time, directions, neurons] coloured by direction, the slow ring, and points:
     filled if stable, open if not, small where not linearised; on the plane where the ring spreads."""
     plane = principal_components(during[-1], 2)
     directions = during.shape[1]
-    axes.set_facecolor("0.85")  # one of the cyclic colours is nearly white
+    axes.set_facecolor(BEHIND)
     for i in range(0, directions, max(1, directions // 16)):
         line = plane(during[:, i])
-        colour = mpl.colormaps["twilight_shifted"](i / directions)
+        colour = direction_colour(i, directions)
         axes.plot(*line.T, color=colour, linewidth=1.3)
         axes.plot(*line[-1], "o", color=colour, markersize=4)
     closed = plane(np.concatenate([ring, ring[:1]]))
     axes.plot(*closed.T, color="black", linewidth=0.9, label="slow ring")
-    stable = (values.real <= 0).all(1)
+    stable = (np.real(values) <= 0).all(1)
     where = plane(points)
     for mask, face, label in ((stable, "black", "stable"), (~stable, "white", "unstable")):
         x, y = where[: len(values)][mask].T
@@ -132,16 +136,13 @@ def draw_ring(
                      label=f"{label} point" if mask.any() else None)  # fmt: skip
     axes.set(xlabel="PC 1 (rate)", ylabel="PC 2 (rate)", aspect="equal")
     axes.legend(loc="best", fontsize=8)
-    scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(0, 360), "twilight_shifted")
-    bar = axes.figure.colorbar(scale, ax=axes, ticks=[0, 90, 180, 270, 360], shrink=0.8)
-    bar.set_label("direction held (°)")
 
 
 def draw_eigenvalues(axes: Axes, values: np.ndarray) -> None:
     """Eigenvalues (per ms) of some points: rate of growth per second against frequency in Hz."""
-    colours = mpl.colormaps["viridis"](np.linspace(0, 0.9, len(values)))
+    colours = colormaps["viridis"](np.linspace(0, 0.9, len(values)))
     for row, colour in zip(values[::-1], colours[::-1], strict=True):
-        axes.plot(1000 * row.real, 1000 * row.imag / (2 * np.pi), ".", color=colour, markersize=4)
+        axes.plot(1000 * np.real(row), 1000 * np.imag(row) / (2 * np.pi), ".", color=colour, markersize=4)
     axes.axvline(0, color="0.6", linewidth=0.8, zorder=0)
     axes.set(xlabel="growth rate (1/s)", ylabel="frequency (Hz)", title="Eigenvalues at the points")
     axes.plot([], [], ".", color=colours[0], label="slowest point")

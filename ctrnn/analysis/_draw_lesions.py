@@ -1,14 +1,16 @@
 """The damage that lesions and pulses do, and a map of it."""
 
 import dataclasses
+import itertools
 
 import jax.numpy as jnp
 import jax.random as jr
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle
 
+from .._space import AbstractSpace
 from .._train import make_evaluation
 from ._lesions import (
     damage,
@@ -19,7 +21,7 @@ from ._lesions import (
     scale_synapses,
     silence,
 )
-from ._style import OKABE_ITO, STYLE, draw_sheet
+from ._style import OKABE_ITO, draw_sheet
 from ._subject import Cannot, Section, Subject
 from ._trials import alike, memory_task, ring_spec
 
@@ -54,20 +56,20 @@ def lesions_section(subject: Subject) -> Section:
     scattered = np.stack([rng.permutation(discs[i]) for i in range(_SCATTERED)])
     local = damage(evaluate, network, (silence(network, neurons) for neurons in discs))
     spread = damage(evaluate, network, (silence(network, neurons) for neurons in scattered))
-    bands = length_bands(np.asarray(network.graph.lengths))
+    lengths = np.asarray(network.graph.lengths)
+    bands = length_bands(lengths)
     cut = damage(evaluate, network, (scale_synapses(network, *band) for band in bands))
     try:
         task, pulses = pulse_table(subject)
     except Cannot:
         task, pulses = "", {}
 
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(11, 8), layout="constrained")
-        grid = figure.subplots(2, 2)
-        draw_damage(grid[0, 0], network.graph.space, discs, local.mean(1), radius, centres)
-        draw_comparison(grid[0, 1], {"discs": local.mean(1), "scattered": spread.mean(1)})
-        draw_bands(grid[1, 0], bands, cut.mean(1))
-        draw_pulses(grid[1, 1], task, pulses)
+    figure = Figure(figsize=(11, 8), layout="constrained")
+    grid = figure.subplots(2, 2)
+    draw_damage(grid[0, 0], space, discs, local.mean(1), radius, centres)
+    draw_comparison(grid[0, 1], {"discs": local.mean(1), "scattered": spread.mean(1)})
+    draw_bands(grid[1, 0], bands, lengths, cut.mean(1))
+    draw_pulses(grid[1, 1], task, pulses)
 
     worst = np.argsort(-local.mean(0), kind="stable")[:10]
     return Section(
@@ -84,9 +86,12 @@ def lesions_section(subject: Subject) -> Section:
             "neurons_silenced": int(discs[0].sum()),
             "lost_to_discs": _spread(local.mean(1)),
             "lost_to_scattered": _spread(spread.mean(1)),
-            "tasks_that_discs_hurt_most": {battery.names[i]: float(local[:, i].mean()) for i in worst},
+            "tasks_that_discs_hurt_most": {
+                battery.names[i]: float(local[:, i].mean()) for i in worst
+            },
             "lost_without_synapses_mm": {
-                f"{a:.3f} to {b:.3f}": float(x) for (a, b), x in zip(bands, cut.mean(1), strict=True)
+                f"{a:.3f} to {b:.3f}": float(x)
+                for (a, b), x in zip(bands, cut.mean(1), strict=True)
             },
             "pulses": {"task": task, "strengths": list(_STRENGTHS), "accuracy_by_onset_ms": pulses},
         },
@@ -103,7 +108,9 @@ def length_bands(lengths: np.ndarray) -> list[tuple[float, float]]:
     others = np.sort(np.unique(np.round(lengths[lengths > 0], 6)))
     edges = np.searchsorted(np.sort(lengths[lengths > 0]), others, side="right")
     group = np.minimum(_BANDS * (edges - 1) // edges[-1], _BANDS - 1)
-    bands = [(float(others[group == g][0]), float(others[group == g][-1])) for g in np.unique(group)]
+    bands = [
+        (float(others[group == g][0]), float(others[group == g][-1])) for g in np.unique(group)
+    ]
     return [(0.0, 0.0), *bands] if (lengths == 0).any() else bands
 
 
@@ -137,12 +144,14 @@ def pulse_table(subject: Subject) -> tuple[str, dict[str, list[float]]]:
         integration=subject.integration,
     )
     table = np.asarray(accuracy).reshape(len(onsets), len(_STRENGTHS), count).mean(2)
-    return task, {f"{onset - begins:g}": row.tolist() for onset, row in zip(onsets, table, strict=True)}
+    return task, {
+        f"{onset - begins:g}": row.tolist() for onset, row in zip(onsets, table, strict=True)
+    }
 
 
 def draw_damage(
     axes: Axes,
-    space,
+    space: AbstractSpace,
     discs: np.ndarray,
     lost: np.ndarray,
     radius: float,
@@ -159,14 +168,19 @@ def draw_damage(
     tiles = draw_sheet(axes, space, value, vmin=0, vmax=max(float(np.nanmax(value)), 1e-3))
     bar = axes.figure.colorbar(tiles, ax=axes)
     bar.set_label("accuracy lost, mean over tasks")
-    worst = space.positions[centres[lost.argmax()]]
-    axes.add_patch(mpl.patches.Circle(worst[::-1], radius, fill=False, color="white", linewidth=1.5))  # pyright: ignore[reportAttributeAccessIssue] matplotlib.patches
-    axes.set_title(f"Damage by where (discs of {radius:.2f} mm; the worst one outlined)", fontsize=10)
+    limits = axes.get_xlim(), axes.get_ylim()
+    y, x = space.positions[centres[lost.argmax()]]
+    height, width = space.box or (0.0, 0.0)
+    for i, j in itertools.product((-1, 0, 1), repeat=2):  # the disc goes on at the opposite edge
+        outline = Circle((x + i * width, y + j * height), radius, fill=False, color="white")
+        axes.add_patch(outline)
+    axes.set(xlim=limits[0], ylim=limits[1])
+    axes.set_title(f"Damage by discs of {radius:.2f} mm; the worst outlined")
 
 
 def draw_comparison(axes: Axes, lost: dict[str, np.ndarray]) -> None:
     """The damage of each lesion, by kind, side by side."""
-    for i, (name, values) in enumerate(lost.items()):
+    for i, values in enumerate(lost.values()):
         jitter = np.linspace(-0.15, 0.15, len(values))
         axes.plot(i + jitter, np.sort(values), "o", color=OKABE_ITO[i], markersize=5)
         axes.plot([i - 0.25, i + 0.25], [values.mean()] * 2, color="black", linewidth=1.5)
@@ -177,12 +191,20 @@ def draw_comparison(axes: Axes, lost: dict[str, np.ndarray]) -> None:
     axes.set_title("A disc, or as many neurons scattered")
 
 
-def draw_bands(axes: Axes, bands: list[tuple[float, float]], lost: np.ndarray) -> None:
-    """Damage by the lengths of the synapses that were cut."""
-    labels = ["autapses" if b == 0 else f"{a:.2f}–{b:.2f}" for a, b in bands]  # noqa: RUF001 a range
+def draw_bands(
+    axes: Axes, bands: list[tuple[float, float]], lengths: np.ndarray, lost: np.ndarray
+) -> None:
+    """Damage by the lengths of the synapses that were cut, with the fraction of all that these are."""
+    ends = [(f"{a:.2f}", f"{b:.2f}") for a, b in bands]
+    names = ["autapses" if b == "0.00" else a if a == b else f"{a} to {b}" for a, b in ends]
+    shares = [((lengths > a - 1e-5) & (lengths < b + 1e-5)).mean() for a, b in bands]
+    labels = [f"{name}\n({share:.0%})" for name, share in zip(names, shares, strict=True)]
     axes.bar(range(len(bands)), lost, color=OKABE_ITO[2], width=0.6)
     axes.set_xticks(range(len(bands)), labels)
-    axes.set(xlabel="length of the synapses cut (mm)", ylabel="accuracy lost, mean over tasks")
+    axes.set(
+        xlabel="length of the synapses cut in mm (fraction of all)",
+        ylabel="accuracy lost, mean over tasks",
+    )
     axes.axhline(0, color="0.7", linewidth=0.8, zorder=0)
     axes.set_title("Synapses cut by their length")
 
@@ -191,7 +213,11 @@ def draw_pulses(axes: Axes, task: str, pulses: dict[str, list[float]]) -> None:
     """Accuracy against the strength of a pulse, a line for each onset in ms after the delay began."""
     for onset, accuracy in pulses.items():
         axes.plot(_STRENGTHS, accuracy, "o-", markersize=4, label=f"{onset} ms into the delay")
-    axes.set(xlabel="rms current per neuron (units of its input)", ylabel="accuracy", ylim=(0, 1.03))
-    axes.set_title(f"Pulses of {_PULSE:g} ms in the delay of {task}" if task else "No delay to pulse")
+    axes.set(
+        xlabel="rms current per neuron (units of its input)", ylabel="accuracy", ylim=(0, 1.03)
+    )
+    axes.set_title(
+        f"Pulses of {_PULSE:g} ms in the delay of {task}" if task else "No delay to pulse"
+    )
     if pulses:
         axes.legend(fontsize=8)

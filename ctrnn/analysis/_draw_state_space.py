@@ -5,15 +5,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import jax.random as jr
-import matplotlib as mpl
 import numpy as np
 from jaxtyping import PRNGKeyArray
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .._solver import Integration
-from .._train import Battery
+from ._directions import BEHIND, direction_bar, direction_colour
 from ._state_space import (
     Components,
     demixed_components,
@@ -21,14 +19,12 @@ from ._state_space import (
     path_length,
     principal_components,
 )
-from ._style import STYLE
 from ._subject import Cannot, Section, Subject, responses
 from ._trials import alike, longest_delays, memory_task, ring_spec
 
 _SHOWN = ("dlygo", "dm1", "dlygointr", "dms")
 _TIMED = ("dlygo", "dlygointr", "dlygointl", "dlyantiintr", "dms", "dmsintr")
 _EVERY, _TRIALS = 10.0, 8
-_GREY = "0.85"  # behind the cyclic colours of directions, one of which is nearly white
 # Continuous time: the solver's own steps, read in between by its dense solution.
 _DENSE = Integration(solver="tsit5", rtol=1e-4)
 
@@ -47,51 +43,50 @@ def state_space_section(subject: Subject) -> Section:
     """
     battery, key = subject.battery, subject.key
     figures, numbers = {}, {}
-    with mpl.rc_context(STYLE):
-        shown = _some(_SHOWN, battery.names, 4)
-        figure = Figure(figsize=(3.4 * len(shown), 3.6), layout="constrained")
-        for axes, task in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
-            spec = ring_spec(battery, task, key=key)
-            trial, trajectory = responses(
-                subject.network, battery, spec, integration=_DENSE, every=_EVERY
-            )
-            end = round(float(trial.mask[0].sum()) * battery.dt / _EVERY)
-            draw_trajectories(axes, np.asarray(trajectory.rates)[:end])
-            axes.set_title(task)
-        _direction_bar(figure)
-        figures["trajectories"] = figure
+    shown = _some(_SHOWN, battery.names, 4)
+    figure = Figure(figsize=(3.4 * len(shown), 3.6), layout="constrained")
+    for axes, task in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
+        spec = ring_spec(battery, task, key=key)
+        trial, trajectory = responses(
+            subject.network, battery, spec, integration=_DENSE, every=_EVERY
+        )
+        end = round(float(trial.mask[0].sum()) * battery.dt / _EVERY)
+        draw_trajectories(axes, np.asarray(trajectory.rates)[:end])
+        axes.set_title(task)
+    direction_bar(figure, figure.axes, "direction (°)")
+    figures["trajectories"] = figure
 
-        ratios = task_dimensions(subject)
-        figure = Figure(figsize=(7, 3.4), layout="constrained")
-        draw_dimensions(figure.subplots(), ratios)
-        figures["dimensions"] = figure
-        numbers["participation_ratio"] = ratios
+    ratios = task_dimensions(subject)
+    figure = Figure(figsize=(7, 3.4), layout="constrained")
+    draw_dimensions(figure.subplots(), ratios)
+    figures["dimensions"] = figure
+    numbers["participation_ratio"] = ratios
 
-        delays = longest_delays(battery, key=key)
-        if delays:
-            task, _ = memory_task(battery, key=key)
-            rates, onsets = ring_by_modality(subject, task, key=key)
-            names = ("modality", "direction")
-            axes = demixed_components(rates, names, 1)
-            figure = Figure(figsize=(13, 3.2), layout="constrained")
-            draw_demixed(figure.subplots(1, 4), rates, axes, onsets)
-            figure.suptitle(f"Demixed components of {task}", x=0.01, ha="left", fontsize=11)
-            figures["demixed"] = figure
-            numbers["demixed_variance"] = {k: float(a.explained[0]) for k, a in axes.items()}
+    delays = longest_delays(battery, key=key)
+    if delays:
+        task, _ = memory_task(battery, key=key)
+        rates, onsets = ring_by_modality(subject, task, key=key)
+        names = ("modality", "direction")
+        axes = demixed_components(rates, names, 1)
+        figure = Figure(figsize=(13, 3.2), layout="constrained")
+        draw_demixed(figure.subplots(1, 4), rates, axes, onsets)
+        figure.suptitle(f"Demixed components of {task}", x=0.01, ha="left", fontsize=11)
+        figures["demixed"] = figure
+        numbers["demixed_variance"] = {k: float(a.explained[0]) for k, a in axes.items()}
 
-            lengths = {t: delay_lengths(subject, t, delays[t], key=key)
-                       for t in _some(_TIMED, delays, 5)}  # fmt: skip
-            figure = Figure(figsize=(7.5, 3.4), layout="constrained")
-            draw_intervals(figure.subplots(1, 2), lengths)
-            figures["intervals"] = figure
-            numbers["delay"] = {
-                t: {
-                    "travelled_per_100_ms": float(path[-1].mean() / (len(path) - 1) * 100 / _EVERY),
-                    "travelled_in_the_last_100_ms": float((path[-1] - path[-1 - 10]).mean()),
-                    "displaced": float(gone[-1].mean()),
-                }
-                for t, (path, gone) in lengths.items()
+        lengths = {t: delay_lengths(subject, t, delays[t], key=key)
+                   for t in _some(_TIMED, delays, 5)}  # fmt: skip
+        figure = Figure(figsize=(7.5, 3.4), layout="constrained")
+        draw_intervals(figure.subplots(1, 2), lengths)
+        figures["intervals"] = figure
+        numbers["delay"] = {
+            t: {
+                "travelled_per_100_ms": float(path[-1].mean() / (len(path) - 1) * 100 / _EVERY),
+                "travelled_in_the_last_100_ms": float((path[-1] - path[-1 - 10]).mean()),
+                "displaced": float(gone[-1].mean()),
             }
+            for t, (path, gone) in lengths.items()
+        }
     return Section(
         title="State space",
         text=(
@@ -168,24 +163,14 @@ def delay_lengths(
     return np.asarray(path_length(rates)), np.asarray(gone)
 
 
-def _colour(i: int, count: int) -> Any:
-    return mpl.colormaps["twilight_shifted"](i / count)
-
-
-def _direction_bar(figure: Figure) -> None:
-    scale = mpl.cm.ScalarMappable(mpl.colors.Normalize(0, 360), "twilight_shifted")
-    bar = figure.colorbar(scale, ax=figure.axes, ticks=[0, 90, 180, 270, 360], aspect=30)
-    bar.set_label("direction (°)")
-
-
 def draw_trajectories(axes: Axes, rates: np.ndarray) -> None:
     """Trajectories [time, directions, neurons] on their first two principal components."""
     plane = principal_components(rates, 2)
-    axes.set_facecolor(_GREY)
+    axes.set_facecolor(BEHIND)
     for i in range(rates.shape[1]):
         line = plane(rates[:, i])
-        axes.plot(*line.T, color=_colour(i, rates.shape[1]), linewidth=1)
-        axes.plot(*line[-1], "o", color=_colour(i, rates.shape[1]), markersize=4)
+        axes.plot(*line.T, color=direction_colour(i, rates.shape[1]), linewidth=1)
+        axes.plot(*line[-1], "o", color=direction_colour(i, rates.shape[1]), markersize=4)
     axes.plot(*plane(rates[0, 0]), "k+", markersize=8)
     for which, share in zip("xy", plane.explained, strict=True):
         label = f"PC {'xy'.index(which) + 1} (rate, {share:.0%} of variance)"
@@ -199,7 +184,9 @@ def draw_dimensions(axes: Axes, ratios: dict[str, float]) -> None:
     axes.plot(values, "o", markersize=4 if len(names) > 30 else 6)
     axes.set(ylabel="participation ratio", ylim=(0, 1.1 * values[-1]))
     every = max(1, -(-len(names) // 24))
-    axes.set_xticks(range(0, len(names), every), names[::every], rotation=60, ha="right", fontsize=8)
+    axes.set_xticks(
+        range(0, len(names), every), names[::every], rotation=60, ha="right", fontsize=8
+    )
     axes.set_title("Dimensions that trials of a task fill")
 
 
@@ -212,11 +199,17 @@ def draw_demixed(
         shown = part(rates)[..., 0]
         for m, style in enumerate(("-", "--")):
             for i in range(shown.shape[1]):
-                axis.plot(time, shown[m, i], style, color=_colour(i, shown.shape[1]), linewidth=0.9)
+                axis.plot(
+                    time,
+                    shown[m, i],
+                    style,
+                    color=direction_colour(i, shown.shape[1]),
+                    linewidth=0.9,
+                )
         for onset in onsets:
             axis.axvline(onset, color="white", linewidth=1.2, zorder=0)
         axis.set_title(f"{name}: {part.explained[0]:.1%} of variance")
-        axis.set(xlabel="time (ms)", facecolor=_GREY)
+        axis.set(xlabel="time (ms)", facecolor=BEHIND)
     axes[0].set_ylabel("component (rate)")
     for style, label in (("-", "ring 1"), ("--", "ring 2")):
         axes[0].plot([], [], style, color="0.3", label=label)

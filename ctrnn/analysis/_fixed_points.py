@@ -49,7 +49,9 @@ class HeldField(eqx.Module):
         """
         graph, n = network.graph, network.size
         weights = network.synaptic_weights
-        self.weights = jnp.zeros((n, n), weights.dtype).at[graph.targets, graph.sources].set(weights)
+        self.weights = (
+            jnp.zeros((n, n), weights.dtype).at[graph.targets, graph.sources].set(weights)
+        )
         self.drive = _drive(network, inputs, context)
         self.tau, self.phi, self.form = network.tau, network.phi, network.form
 
@@ -83,7 +85,9 @@ def _slowest(field: _Field, start: Array, steps: int) -> Array:
     # the gradient, has the right size.
     flow, change = jax.jvp(field, (start,), (field(start),))
     still = jnp.sum(change**2) == 0
-    unit = jnp.where(still, 1.0, jnp.linalg.norm(flow) / jnp.linalg.norm(jnp.where(still, 1.0, change)))
+    unit = jnp.where(
+        still, 1.0, jnp.linalg.norm(flow) / jnp.linalg.norm(jnp.where(still, 1.0, change))
+    )
     solver = optimistix.LBFGS(rtol=1e-6, atol=1e-12, history_length=20)
     return optimistix.minimise(
         lambda state, _: 0.5 * jnp.sum((unit * field(state)) ** 2),

@@ -21,9 +21,7 @@ from ._subject import Cannot
 from ._trials import Pulsed
 
 
-def silence(
-    network: RateNetwork, neurons: Bool[Array | np.ndarray, " neurons"]
-) -> RateNetwork:
+def silence(network: RateNetwork, neurons: Bool[Array | np.ndarray, " neurons"]) -> RateNetwork:
     """The network in which some neurons are silent: nobody hears them, and they are not read out.
 
     To the others, and at the output, it is the same as if their rates were held at zero (that is how
@@ -169,7 +167,7 @@ def pulse_accuracy(
     network = eqx.tree_at(lambda n: n.input_weights, network, widened)
     ends = battery.dt * np.arange(1, battery.steps + 1)
     outputs = network(path, ends, context=trial.rule, integration=integration).outputs
-    right = (jnp.argmax(outputs, -1).T == trial.labels) & trial.decision
+    right = (trial.labels == jnp.argmax(outputs, -1).T) & trial.decision
     return right.sum(1) / trial.decision.sum(1)
 
 

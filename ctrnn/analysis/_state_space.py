@@ -104,7 +104,9 @@ def marginals(
     rates = np.asarray(rates)
     factors = rates.ndim - 2
     if len(names) != factors:
-        raise ValueError(f"rates have {factors} factors before time and neurons; name each of them.")
+        raise ValueError(
+            f"rates have {factors} factors before time and neurons; name each of them."
+        )
     axes = range(factors + 1)
     pure: dict[tuple[int, ...], np.ndarray] = {(): rates.mean(tuple(axes), keepdims=True)}
     parts: dict[str, np.ndarray] = {"time": np.zeros(())}
@@ -158,7 +160,7 @@ def demixed_components(
         shared = part.T @ centred / len(centred)  # [neurons of the part, neurons]
         penalised = covariance + ridge * total * np.eye(len(mean))
         regression = np.linalg.solve(penalised, shared.T).T
-        values, vectors = np.linalg.eigh(regression @ covariance @ regression.T)
+        _, vectors = np.linalg.eigh(regression @ covariance @ regression.T)
         encoders = vectors[:, ::-1][:, :count]
         variance = np.var(part @ encoders, axis=0) / total
         found[name] = Components(encoders.T @ regression, variance, mean)

@@ -13,7 +13,7 @@ from .._space import AbstractSpace
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#F0E442", "#000000")
 
-STYLE: dict[str, Any] = {
+STYLE: dict[Any, Any] = {
     "axes.prop_cycle": cycler(color=OKABE_ITO),
     "axes.spines.top": False,
     "axes.spines.right": False,

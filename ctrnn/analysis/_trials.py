@@ -47,7 +47,9 @@ def longest_delays(battery: Battery, *, key: PRNGKeyArray) -> dict[str, int]:
     """The tasks whose trials have a delay and two ring directions, and the longest of 64 in ms."""
     tasks = len(battery.names)
     spec = battery.sample(key, jnp.repeat(jnp.arange(tasks), 64))
-    if not all(hasattr(spec, name) for name in ("fixation", "stimulus", "delay", "first", "second")):
+    if not all(
+        hasattr(spec, name) for name in ("fixation", "stimulus", "delay", "first", "second")
+    ):
         return {}
     longest = np.asarray(spec.delay).reshape(tasks, -1).max(1)
     return {name: int(ms) for name, ms in zip(battery.names, longest, strict=True) if ms}
@@ -118,6 +120,8 @@ class Pulsed(diffrax.AbstractPath):
     def evaluate(self, t0, t1=None, left=True):
         if t1 is not None:
             return self.evaluate(t1, left=left) - self.evaluate(t0, left=left)
-        on = (self.start < t0) & (t0 <= self.stop) if left else (self.start <= t0) & (t0 < self.stop)
+        on = (
+            (self.start < t0) & (t0 <= self.stop) if left else (self.start <= t0) & (t0 < self.stop)
+        )
         pulse = jnp.where(on, self.strength, 0.0)[:, None]
         return jnp.concatenate([self.path.evaluate(t0, left=left), pulse], 1)

@@ -145,5 +145,5 @@ def test_pulse_accuracy_without_a_pulse_is_the_accuracy():
         integration=INTEGRATION,
     )  # fmt: skip
     trial, trajectory = analysis.responses(network, BATTERY, spec, integration=INTEGRATION)
-    right = (trajectory.outputs.argmax(-1).T == trial.labels) & trial.decision
+    right = (trial.labels == trajectory.outputs.argmax(-1).T) & trial.decision
     np.testing.assert_allclose(accuracy(zero), right.sum(1) / trial.decision.sum(1))
