@@ -142,7 +142,8 @@ def draw_eigenvalues(axes: Axes, values: np.ndarray) -> None:
     """Eigenvalues (per ms) of some points: rate of growth per second against frequency in Hz."""
     colours = colormaps["viridis"](np.linspace(0, 0.9, len(values)))
     for row, colour in zip(values[::-1], colours[::-1], strict=True):
-        axes.plot(1000 * np.real(row), 1000 * np.imag(row) / (2 * np.pi), ".", color=colour, markersize=4)
+        growth, turning = 1000 * np.real(row), 1000 * np.imag(row) / (2 * np.pi)
+        axes.plot(growth, turning, ".", color=colour, markersize=4)
     axes.axvline(0, color="0.6", linewidth=0.8, zorder=0)
     axes.set(xlabel="growth rate (1/s)", ylabel="frequency (Hz)", title="Eigenvalues at the points")
     axes.plot([], [], ".", color=colours[0], label="slowest point")

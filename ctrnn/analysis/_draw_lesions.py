@@ -47,7 +47,7 @@ def lesions_section(subject: Subject) -> Section:
         key=subject.key,
     )
     whole = evaluate(network)
-    centres = lesion_centres(space, _CENTRES)
+    centres = lesion_centres(space, _CENTRES).tolist()
     every = np.arange(space.size)
     distances = np.asarray(space.distance(every, np.full(space.size, centres[0])))
     radius = float(np.quantile(distances, _FRACTION))
@@ -155,7 +155,7 @@ def draw_damage(
     discs: np.ndarray,
     lost: np.ndarray,
     radius: float,
-    centres: np.ndarray,
+    centres: list[int],
 ) -> None:
     """Each neuron in the colour of the mean damage of the discs [discs, neurons] that silence it."""
     if space.positions.shape[1] != 2:

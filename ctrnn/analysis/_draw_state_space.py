@@ -24,7 +24,7 @@ from ._trials import alike, longest_delays, memory_task, ring_spec
 
 _SHOWN = ("dlygo", "dm1", "dlygointr", "dms")
 _TIMED = ("dlygo", "dlygointr", "dlygointl", "dlyantiintr", "dms", "dmsintr")
-_EVERY, _TRIALS = 10.0, 8
+_EVERY, _TRIALS = 10.0, 4
 # Continuous time: the solver's own steps, read in between by its dense solution.
 _DENSE = Integration(solver="tsit5", rtol=1e-4)
 
