@@ -145,6 +145,7 @@ def draw_eigenvalues(axes: Axes, values: np.ndarray) -> None:
         growth, turning = 1000 * np.real(row), 1000 * np.imag(row) / (2 * np.pi)
         axes.plot(growth, turning, ".", color=colour, markersize=4)
     axes.axvline(0, color="0.6", linewidth=0.8, zorder=0)
+    axes.locator_params(axis="x", nbins=5)
     axes.set(xlabel="growth rate (1/s)", ylabel="frequency (Hz)", title="Eigenvalues at the points")
     axes.plot([], [], ".", color=colours[0], label="slowest point")
     if len(values) > 1:
