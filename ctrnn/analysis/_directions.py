@@ -2,22 +2,23 @@
 
 from typing import Any
 
+import numpy as np
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
-BEHIND = "0.85"
-"""The ground of such axes: one of the map's colours is nearly white, another nearly black."""
+# Darkened, for its lightest colour is nearly white.
+_CYCLE = ListedColormap(0.78 * colormaps["twilight_shifted"](np.linspace(0, 1, 256))[:, :3])
 
 
 def direction_colour(i: int, count: int) -> Any:
     """The colour of direction `i` of `count`."""
-    return colormaps["twilight_shifted"](i / count)
+    return _CYCLE(i / count)
 
 
 def direction_bar(figure: Figure, axes: Any, label: str) -> None:
     """A colour bar of directions beside some axes."""
-    scale = ScalarMappable(Normalize(0, 360), "twilight_shifted")
+    scale = ScalarMappable(Normalize(0, 360), _CYCLE)
     bar = figure.colorbar(scale, ax=axes, ticks=[0, 90, 180, 270, 360], shrink=0.9, aspect=30)
     bar.set_label(label)

@@ -9,7 +9,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ._directions import BEHIND, direction_bar, direction_colour
+from ._directions import direction_bar, direction_colour
 from ._fixed_points import (
     FixedPoints,
     HeldField,
@@ -120,7 +120,6 @@ def draw_ring(
     filled if stable, open if not, small where not linearised; on the plane where the ring spreads."""
     plane = principal_components(during[-1], 2)
     directions = during.shape[1]
-    axes.set_facecolor(BEHIND)
     for i in range(0, directions, max(1, directions // 16)):
         line = plane(during[:, i])
         colour = direction_colour(i, directions)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .._solver import Integration
-from ._directions import BEHIND, direction_bar, direction_colour
+from ._directions import direction_bar, direction_colour
 from ._state_space import (
     Components,
     demixed_components,
@@ -70,7 +70,12 @@ def state_space_section(subject: Subject) -> Section:
         axes = demixed_components(rates, names, 1)
         figure = Figure(figsize=(13, 3.2), layout="constrained")
         draw_demixed(figure.subplots(1, 4), rates, axes, onsets)
-        figure.suptitle(f"Demixed components of {task}", x=0.01, ha="left", fontsize=11)
+        figure.suptitle(
+            f"Demixed components of {task}, with the fraction of the variance each shows",
+            x=0.01,
+            ha="left",
+            fontsize=11,
+        )
         figures["demixed"] = figure
         numbers["demixed_variance"] = {k: float(a.explained[0]) for k, a in axes.items()}
 
@@ -166,7 +171,6 @@ def delay_lengths(
 def draw_trajectories(axes: Axes, rates: np.ndarray) -> None:
     """Trajectories [time, directions, neurons] on their first two principal components."""
     plane = principal_components(rates, 2)
-    axes.set_facecolor(BEHIND)
     for i in range(rates.shape[1]):
         line = plane(rates[:, i])
         axes.plot(*line.T, color=direction_colour(i, rates.shape[1]), linewidth=1)
@@ -207,9 +211,9 @@ def draw_demixed(
                     linewidth=0.9,
                 )
         for onset in onsets:
-            axis.axvline(onset, color="white", linewidth=1.2, zorder=0)
-        axis.set_title(f"{name}: {part.explained[0]:.1%} of variance")
-        axis.set(xlabel="time (ms)", facecolor=BEHIND)
+            axis.axvline(onset, color="0.8", linewidth=1, zorder=0)
+        axis.set_title(f"{name}: {part.explained[0]:.1%}")
+        axis.set(xlabel="time (ms)")
     axes[0].set_ylabel("component (rate)")
     for style, label in (("-", "ring 1"), ("--", "ring 2")):
         axes[0].plot([], [], style, color="0.3", label=label)
