@@ -44,9 +44,9 @@ def ring_spec(battery: Battery, task: str, *, key: PRNGKeyArray) -> Any:
 
 
 def longest_delays(battery: Battery, *, key: PRNGKeyArray) -> dict[str, int]:
-    """The tasks whose trials have a delay and two ring directions, and the longest of 64 in ms."""
+    """The tasks whose trials have a delay and two ring directions, and the longest of 128 in ms."""
     tasks = len(battery.names)
-    spec = battery.sample(key, jnp.repeat(jnp.arange(tasks), 64))
+    spec = battery.sample(key, jnp.repeat(jnp.arange(tasks), 128))
     if not all(
         hasattr(spec, name) for name in ("fixation", "stimulus", "delay", "first", "second")
     ):
