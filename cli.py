@@ -1,6 +1,7 @@
 """The `ctrnn` command. Parses, calls, prints."""
 
 import contextlib
+import functools
 import inspect
 import json
 import re
@@ -20,6 +21,7 @@ import ctrnn
 import tasks
 from ctrnn._terminal import (
     Display,
+    SweepDisplay,
     complaints,
     console,
     plain_warnings,
@@ -46,7 +48,7 @@ def _boundary() -> Iterator[None]:
         yield
     except pydantic.ValidationError as error:
         _fail(ctrnn.explain(error), 2)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         _fail(str(error), 2)
 
 
@@ -55,8 +57,11 @@ def _fail(sentence: str, code: int) -> NoReturn:
     raise typer.Exit(code)
 
 
-def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command one option per field of `ctrnn.Config`, collected as `settings`."""
+def _with_settings(command: Callable[..., None], *, listed: bool = False) -> Callable[..., None]:
+    """Gives a command one option per field of `ctrnn.Config`, collected as `settings`.
+
+    `listed`: each as the text that was given, which may be a list.
+    """
 
     def collected(**values: Any) -> None:
         own = {name: values.pop(name) for name in parameters}
@@ -81,7 +86,7 @@ def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
                 name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=None,
-                annotation=Annotated[Optional[field.annotation], option],  # noqa: UP045 built at run time
+                annotation=Annotated[Optional[str if listed else field.annotation], option],  # noqa: UP045 built at run time
             )
         )
     collected.__signature__ = inspect.Signature([*parameters.values(), *options])  # pyright: ignore[reportFunctionMemberAccess] any function takes it
@@ -203,6 +208,93 @@ def train(
 
 
 @app.command()
+@functools.partial(_with_settings, listed=True)
+def sweep(
+    settings: dict[str, str],
+    out: Annotated[Path, typer.Option(help="The folder of the sweep.", rich_help_panel="Sweep")],
+    seeds: Annotated[
+        int,
+        typer.Option(
+            help="How many seeds, from the preset's or the file's on.",
+            min=1,
+            rich_help_panel="Sweep",
+        ),
+    ] = 1,
+    executor: Annotated[
+        Literal["local", "slurm"], typer.Option(help="Where runs run.", rich_help_panel="Sweep")
+    ] = "local",
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            help="Runs at a time. Default: one here, on Slurm as many as it lets.",
+            min=1,
+            rich_help_panel="Sweep",
+        ),
+    ] = None,
+    slurm: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="KEY=VALUE for the Slurm jobs, repeatable: partition, account, time (minutes), "
+            "gpus_per_node, cpus_per_task, mem, any other of sbatch.",
+            rich_help_panel="Sweep",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="TOML file of settings; options given here win.", rich_help_panel="Sweep"
+        ),
+    ] = None,
+    preset: Annotated[
+        Literal["default", "tiny", "full"],
+        typer.Option(help="Settings to start from.", rich_help_panel="Sweep"),
+    ] = "default",
+) -> None:
+    """Train every combination of settings, a run each; the same command again goes on.
+
+    Each setting takes a comma-separated list (`--sparsity 0.01,0.04 --neurons 16x16,32x32`; `none`
+    for one that is off), except `--tasks`, which is one value: a list of tasks is one set.
+    """
+    import jax
+
+    import cli  # jobs find what they are handed under this name, also after `python -m cli`
+
+    jax.config.update("jax_platforms", "cpu")  # here; accelerators are for the runs
+    with _boundary():
+        base = ctrnn.PRESETS[preset] | (ctrnn.load_config(config) if config else {})
+        vary: dict[str, list[Any]] = {k: _values(k, text) for k, text in settings.items()}
+        if "seed" not in vary:
+            first = base.get("seed", 0)
+            vary["seed"] = list(range(first, first + seeds))
+        elif seeds > 1:
+            raise ValueError("give --seeds or --seed, not both.")
+        runs = ctrnn.combinations(base, vary)
+        options = dict(_pair(text) for text in slurm or ())
+        received: list[int] = []
+        with signals(received), SweepDisplay() as display:
+            states = ctrnn.sweep(
+                runs,
+                out,
+                cli._battery_of,
+                executor=executor,
+                at_once=jobs,
+                slurm=options,
+                report=display.show,
+                stop=lambda: bool(received),
+            )
+    console.print(f"\nresults in {out}/results.csv and results.parquet", highlight=False)
+    console.print(f"Next:\n  ctrnn plot {out}", highlight=False)
+    if received:
+        console.print("the same command goes on with what is not finished", highlight=False)
+        raise typer.Exit(128 + received[0])
+    undone = {name: run for name, run in states.items() if not run.seen.done}
+    for name, run in undone.items():
+        complaints.print(f"{name} {run.state}: {run.last_words}\n  {run.log}", markup=False)
+    if undone:
+        _fail(f"{len(undone)} of {len(runs)} runs are not finished.", 1)
+
+
+@app.command()
 def evaluate(
     run: Run,
     solver: Annotated[
@@ -303,29 +395,89 @@ def inspect_(run: Run) -> None:
 
 @app.command()
 def plot(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
-    out: Annotated[Path | None, typer.Option(help="Default: RUN/figure.png.")] = None,
+    run: Annotated[Path, typer.Argument(help="The folder of a run or of a sweep.")],
+    out: Annotated[Path | None, typer.Option(help="A folder. Default: RUN/figures.")] = None,
     task: Annotated[str | None, typer.Option(help="The task of the trial shown.")] = None,
 ) -> None:
-    """Draw a run: the sheet and who is heard on it, the learning curve, a trial."""
-    with _boundary():
-        config = ctrnn.open_run(run)
-        network = ctrnn.load(_model(run))[0] if config.seeds == 1 else None
-        battery = _select(config.tasks, config.conventions)
-        name = task or battery.names[0]
-        if name not in battery.names:
-            raise ValueError(f"{run} was not trained on {name!r}; see `ctrnn tasks list`.")
-        history = ctrnn.read_metrics(run)
+    """Draw a run, PNG and SVG: learning, tasks, the sheet, weights, rates, a trial. Or a sweep."""
     from ctrnn import plotting
 
-    if network is None:
-        figure = plotting.replicates_figure(history)
-    else:
-        figure = plotting.run_figure(network, history, battery, name, config.integration())
-    out = out or run / "figure.png"
     with _boundary():
-        figure.savefig(out, dpi=150)
-    console.print(f"wrote {out}")
+        figures = _sweep_figures(run) if (run / "sweep.json").exists() else _run_figures(run, task)
+        files = plotting.write(figures, out or run / "figures")
+    console.print("wrote " + ", ".join(map(str, files)), highlight=False)
+
+
+def _run_figures(run: Path, task: str | None) -> dict[str, Any]:
+    from ctrnn import analysis, plotting
+
+    curves, first = ctrnn.read_curves(run), ctrnn.replicates(run)[0]
+    config = ctrnn.open_run(first)
+    network, _ = ctrnn.load(_model(first))
+    battery = _battery_of(config)
+    name = task or battery.names[0]
+    if name not in battery.names:
+        raise ValueError(f"{run} was not trained on {name!r}; see `ctrnn tasks list`.")
+    sizes = battery.in_size, len(battery.names), battery.out_size
+    key = ctrnn.keys(config.seed)
+    subject = analysis.Subject(
+        network=network,
+        untrained=config.network(*sizes, key=key.network),
+        battery=battery,
+        integration=config.integration(),
+        key=key.held_out,
+    )
+    families = {task: battery.describe(task)[0] for task in battery.names}
+    return plotting.suite(subject, ctrnn.read_metrics(first), curves, families, name)
+
+
+def _sweep_figures(folder: Path) -> dict[str, Any]:
+    from ctrnn import plotting
+
+    seen = [run for run in ctrnn.sweep_runs(folder) if ctrnn.on_disk(run).per_task]
+    if not seen:
+        raise ValueError(f"no run of {folder} has been evaluated yet; wait for the first.")
+    runs = {run.name: (ctrnn.open_run(run), ctrnn.read_curves(run)) for run in seen}
+    return {"sweep": plotting.sweep_figure(runs)}
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Two run folders or more.")],
+    out: Annotated[Path, typer.Option(help="The folder of the figure.")] = Path("comparison"),
+) -> None:
+    """Runs side by side: what differs, a table and a figure of learning and of last accuracies."""
+    from ctrnn import plotting
+
+    with _boundary():
+        if len(set(runs)) < 2:
+            raise ValueError("give two runs or more.")
+        names = _short_names(runs)
+        curves = {name: ctrnn.read_curves(run) for name, run in names.items()}
+        first = {name: ctrnn.replicates(run)[0] for name, run in names.items()}
+        differ = ctrnn.differences({name: ctrnn.open_run(run) for name, run in first.items()})
+        synapses = {n: ctrnn.load(_model(run))[0].graph.synapses for n, run in first.items()}
+        files = plotting.write({"comparison": plotting.compare_figure(curves)}, out)
+    table = Table()
+    table.add_column("run", overflow="fold")
+    for field in next(iter(differ.values())):
+        table.add_column(field)
+    for column in ("synapses", "seeds", "trials", "minutes", "mean", "minimum"):
+        table.add_column(column, justify="right")
+    for name, seen in curves.items():
+        last = seen.per_task[:, -1]
+        table.add_row(
+            name,
+            *("" if value is None else f"{value}" for value in differ[name].values()),
+            f"{synapses[name]:,}",
+            f"{len(last)}",
+            f"{seen.trials[-1]:,}",
+            f"{seen.seconds[:, -1].mean() / 60:.1f}",
+            f"{last.mean():.3f}",
+            f"{last.min(1).mean():.3f}",
+        )
+    console.print(table)
+    console.print("wrote " + ", ".join(map(str, files)), highlight=False)
 
 
 @app.command("config")
@@ -402,13 +554,31 @@ def show(
         console.print(f"wrote {plot}")
 
 
+def _values(setting: str, text: str) -> list[str | None]:
+    if setting == "tasks":
+        return [text]
+    return [None if value == "none" else value for value in map(str.strip, text.split(","))]
+
+
+def _pair(text: str) -> tuple[str, int | str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise ValueError(f"--slurm takes KEY=VALUE, such as partition=gpu, not {text!r}.")
+    return key, int(value) if value.isdecimal() else value
+
+
 _CONVENTIONS = {"corrected": tasks.CORRECTED, "reference": tasks.REFERENCE}
 
 
+@functools.cache
 def _select(names: str, conventions: str = "corrected") -> tasks.Battery:
     if ":" in names:
         return tasks.load(names)
     return tasks.Battery.select(names, conventions=_CONVENTIONS[conventions])
+
+
+def _battery_of(config: ctrnn.Config) -> tasks.Battery:
+    return _select(config.tasks, config.conventions)
 
 
 def _wiring(config: ctrnn.Config) -> str:
@@ -435,6 +605,16 @@ def _model(run: Path) -> Path:
     if replicates:
         raise ValueError(f"{run} has a run for each seed; name one: {', '.join(replicates)}.")
     return run / "model.eqx" if run.is_dir() else run
+
+
+def _short_names(runs: list[Path]) -> dict[str, Path]:
+    """Runs by the end of their path, as much of it as tells them apart."""
+    whole = [run.absolute().parts for run in dict.fromkeys(runs)]
+    for count in range(1, max(map(len, whole)) + 1):
+        names = ["/".join(parts[-count:]) for parts in whole]
+        if len(set(names)) == len(names):
+            break
+    return dict(zip(names, dict.fromkeys(runs), strict=True))
 
 
 def _free_folder(config: ctrnn.Config) -> Path:

@@ -18,6 +18,11 @@ from ._connectivity import Gaussian as Gaussian
 from ._connectivity import Locality as Locality
 from ._connectivity import RandomSparse as RandomSparse
 from ._connectivity import Rewired as Rewired
+from ._curves import Curves as Curves
+from ._curves import curves as curves
+from ._curves import differences as differences
+from ._curves import read_curves as read_curves
+from ._curves import replicates as replicates
 from ._devices import device_mesh as device_mesh
 from ._devices import join_processes as join_processes
 from ._devices import leads as leads
@@ -43,6 +48,11 @@ from ._recurrence import MaskedKernel as MaskedKernel
 from ._recurrence import apply as apply
 from ._recurrence import choose_kernel as choose_kernel
 from ._recurrence import kernel_named as kernel_named
+from ._results import OnDisk as OnDisk
+from ._results import RunState as RunState
+from ._results import on_disk as on_disk
+from ._results import sweep_results as sweep_results
+from ._results import sweep_runs as sweep_runs
 from ._run import Diverged as Diverged
 from ._run import Progress as Progress
 from ._run import train as train
@@ -55,6 +65,8 @@ from ._space import Points as Points
 from ._space import Ring as Ring
 from ._space import Sheet as Sheet
 from ._space import Volume as Volume
+from ._sweep import combinations as combinations
+from ._sweep import sweep as sweep
 from ._train import Battery as Battery
 from ._train import StepMetrics as StepMetrics
 from ._train import TrainState as TrainState

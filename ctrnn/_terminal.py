@@ -1,7 +1,7 @@
 """What the command shows while it works, and the signals that stop it."""
 
+import collections
 import contextlib
-import re
 import signal
 import sys
 import time
@@ -16,20 +16,23 @@ from rich.table import Table
 from rich.text import Text
 
 from ._config import Config
+from ._curves import base_and_variant
+from ._results import RunState
 from ._run import Progress
 
 console, complaints = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
 
 
 @contextlib.contextmanager
-def signals(received: list[int]) -> Iterator[None]:
-    """Collects the first SIGINT or SIGTERM; a second one ends the process at once."""
+def signals(received: list[int], *others: signal.Signals) -> Iterator[None]:
+    """Collects SIGINT and SIGTERM, a second of which ends the process at once, and any others."""
 
     def note(number: int, frame: Any) -> None:
         received.append(number)
-        signal.signal(number, previous[signal.Signals(number)])
+        if number not in others:
+            signal.signal(number, previous[signal.Signals(number)])
 
-    previous = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+    previous = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM, *others)}
     try:
         yield
     finally:
@@ -86,10 +89,56 @@ class Display:
         self.evaluated = progress.per_task
 
 
+class SweepDisplay:
+    """A live table of the runs on a terminal; elsewhere a line whenever the state of one changes."""
+
+    def __init__(self) -> None:
+        self.live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
+        self.said: dict[str, str] = {}
+
+    def __enter__(self) -> "SweepDisplay":
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.live:
+            self.live.stop()
+
+    def show(self, states: dict[str, RunState]) -> None:
+        if self.live:
+            self.live.update(_sweep_table(states, console.height - 6))
+            return
+        for name, run in states.items():
+            if self.said.get(name) != run.state:
+                console.print(f"{name}: {run.state} at step {run.seen.step}", highlight=False)
+                sys.stdout.flush()
+            self.said[name] = run.state
+
+
+def _sweep_table(states: dict[str, RunState], rows: int) -> Table:
+    """What is under way first; what does not fit is only counted."""
+    table = Table()
+    table.add_column("run", overflow="fold")
+    table.add_column("state")
+    for column in ("step", "accuracy", "minimum"):
+        table.add_column(column, justify="right")
+    order = sorted(
+        states, key=lambda name: (states[name].seen.done, states[name].state == "waiting")
+    )
+    for name in order[:rows]:
+        run = states[name]
+        numbers = (run.seen.mean, run.seen.minimum)
+        cells = ("" if x is None else _coloured(x) for x in numbers)
+        table.add_row(name, run.state, f"{run.seen.step}/{run.config.steps}", *cells)
+    counts = collections.Counter(run.state for run in states.values())
+    table.caption = ", ".join(f"{count} {state}" for state, count in counts.items())
+    return table
+
+
 def print_accuracies(per_task: dict[str, float]) -> None:
     """Base tasks down, their variants across."""
-    parts = {name: re.fullmatch(r"(.+?)((?:int[lr])?(?:seq[lr])?)", name) for name in per_task}
-    split = {name: (m[1], m[2] or "base") for name, m in parts.items() if m}
+    split = {name: base_and_variant(name) for name in per_task}
     variants = list(dict.fromkeys(variant for _, variant in split.values()))
     table = Table("task", *variants)
     for base in dict.fromkeys(base for base, _ in split.values()):

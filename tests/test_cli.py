@@ -68,11 +68,6 @@ def test_a_noisy_network_is_refined_with_a_solver_that_carries_noise(tmp_path):
     run("evaluate", folder, "--solver", "heun", "--rtol", "1e-1", "--trials", 1)
 
 
-def test_plot_writes_a_picture(folder, tmp_path):
-    run("plot", folder, "--out", tmp_path / "f.png", "--task", "dm1")
-    assert (tmp_path / "f.png").read_bytes()[:4] == b"\x89PNG"
-
-
 def test_a_run_repeats_from_its_own_config(folder, tmp_path):
     run("train", "--config", folder / "config.toml", "--out", tmp_path / "again")
     first, second = (f / "model.eqx" for f in (folder, tmp_path / "again"))

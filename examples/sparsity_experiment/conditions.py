@@ -32,7 +32,7 @@ EQUAL_SYNAPSES = (*_EQUAL_SYNAPSES, "locality 4%")
 def config(condition: str, battery: str, learning_rate: float, seed: int) -> ctrnn.Config:
     """The settings of one run; those that tune the learning rate take half of the steps."""
     steps = STEPS[battery] // (2 if seed == TUNING_SEED else 1)
-    settings = dict(neurons="20x20") | CONDITIONS[condition]
+    settings: dict[str, Any] = {"neurons": "20x20"} | CONDITIONS[condition]
     return ctrnn.Config(
         **settings,
         tasks=battery,

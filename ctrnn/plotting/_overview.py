@@ -1,4 +1,4 @@
-"""Figures of a run. Imported on its own: `import ctrnn` does not pay for matplotlib."""
+"""A run at a glance, and the panels that it is made of."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ._network import RateNetwork
-from ._solver import Integration
-from ._train import Battery
+from .._network import RateNetwork
+from .._solver import Integration
+from .._train import Battery
 
 
 def run_figure(
@@ -40,24 +40,12 @@ def run_figure(
     return figure
 
 
-def replicates_figure(history: list[dict[str, Any]]) -> Figure:
-    """The learning of several networks trained together: each, and the mean of all.
-
-    **Arguments:**
-
-    - `history`: the events of their common run, from [`ctrnn.read_metrics`][].
-    """
-    figure = Figure(figsize=(6, 3), layout="constrained")
-    axes = figure.subplots()
-    seen = [event for event in history if event["event"] == "evaluate"]
-    steps = [event["step"] for event in seen]
-    each = np.array([event["seeds"] for event in seen])
-    axes.plot(steps, each, color="#0072B2", alpha=0.3, linewidth=0.8)
-    axes.fill_between(steps, each.min(1), each.max(1), color="#0072B2", alpha=0.15, linewidth=0)
-    axes.plot(steps, each.mean(1), color="#0072B2")
-    axes.set(xlabel="optimiser step", ylabel="decision accuracy", ylim=(0, 1))
-    axes.set_title(f"Learning of {each.shape[1]} networks, on held-out trials")
-    axes.spines[["top", "right"]].set_visible(False)
+def trial_figure(
+    network: RateNetwork, battery: Battery, task: str, integration: Integration
+) -> Figure:
+    """Input, rates and readout through one noiseless trial of a task."""
+    figure = Figure(figsize=(7, 7), layout="constrained")
+    plot_trial(list(figure.subplots(3, 1)), network, battery, task, integration)
     return figure
 
 
