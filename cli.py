@@ -1,6 +1,7 @@
 """The `ctrnn` command. Parses, calls, prints."""
 
 import contextlib
+import dataclasses
 import functools
 import inspect
 import json
@@ -8,12 +9,13 @@ import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Optional
 
 import equinox as eqx
 import numpy as np
 import pydantic
 import typer
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -28,6 +30,9 @@ from ctrnn._terminal import (
     print_accuracies,
     signals,
 )
+
+if TYPE_CHECKING:
+    from ctrnn import analysis
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -409,25 +414,15 @@ def plot(
 
 
 def _run_figures(run: Path, task: str | None) -> dict[str, Any]:
-    from ctrnn import analysis, plotting
+    from ctrnn import plotting
 
     curves, first = ctrnn.read_curves(run), ctrnn.replicates(run)[0]
-    config = ctrnn.open_run(first)
-    network, _ = ctrnn.load(_model(first))
-    battery = _battery_of(config)
-    name = task or battery.names[0]
-    if name not in battery.names:
+    subject, config = _subject(first)
+    tasks_of = _battery_of(config)
+    name = task or tasks_of.names[0]
+    if name not in tasks_of.names:
         raise ValueError(f"{run} was not trained on {name!r}; see `ctrnn tasks list`.")
-    sizes = battery.in_size, len(battery.names), battery.out_size
-    key = ctrnn.keys(config.seed)
-    subject = analysis.Subject(
-        network=network,
-        untrained=config.network(*sizes, key=key.network),
-        battery=battery,
-        integration=config.integration(),
-        key=key.held_out,
-    )
-    families = {task: battery.describe(task)[0] for task in battery.names}
+    families = {task: tasks_of.describe(task)[0] for task in tasks_of.names}
     return plotting.suite(subject, ctrnn.read_metrics(first), curves, families, name)
 
 
@@ -478,6 +473,54 @@ def compare(
         )
     console.print(table)
     console.print("wrote " + ", ".join(map(str, files)), highlight=False)
+
+
+@app.command()
+def analyse(
+    run: Run,
+    out: Annotated[Path | None, typer.Option(help="The folder. Default: analysis/ in RUN.")] = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(help="Another run on the same tasks, to compare with; may be given again."),
+    ] = None,
+) -> None:
+    """Look inside a trained network: figures, analysis.json and one page, report.html."""
+    with _boundary():
+        subject, config = _subject(run)
+        others = {}
+        for other in against or []:
+            others[str(other)], its = _subject(other)
+            if (its.tasks, its.conventions) != (config.tasks, config.conventions):
+                raise ValueError(
+                    f"{other} was trained on other tasks than {run}; compare like runs."
+                )
+        out = out or _model(run).parent / "analysis"
+        out.mkdir(parents=True, exist_ok=True)
+    from ctrnn import analysis
+
+    about = {
+        "tasks": len(subject.battery.names),
+        "neurons": subject.network.size,
+        "wiring": _wiring(config),
+        "solver": f"{config.solver}, {config.dt:g} ms",
+        "seed": config.seed,
+        "ctrnn": ctrnn.__version__,
+    }
+    marks = {"done": "[green]done[/green]", "skipped": "skipped", "failed": "[red]failed[/red]"}
+
+    def show(part: analysis.Part) -> None:
+        why = f": {escape(part.reason)}" if part.reason else ""
+        console.print(
+            f"  {part.name:<14} {marks[part.status]}, {part.seconds:.0f} s{why}", highlight=False
+        )
+
+    subject = dataclasses.replace(subject, others=others)
+    name = _model(run).parent.resolve().name
+    with console.status(f"looking into {run} ..."):
+        parts = analysis.analyse(subject, out, title=f"Inside {name}", about=about, report=show)
+    console.print(f"wrote {out / 'report.html'}", highlight=False)
+    if any(part.status == "failed" for part in parts):
+        raise typer.Exit(1)
 
 
 @app.command("config")
@@ -565,6 +608,24 @@ def _pair(text: str) -> tuple[str, int | str]:
     if not (key and equals):
         raise ValueError(f"--slurm takes KEY=VALUE, such as partition=gpu, not {text!r}.")
     return key, int(value) if value.isdecimal() else value
+
+
+def _subject(run: Path) -> "tuple[analysis.Subject, ctrnn.Config]":
+    import jax.random as jr
+
+    from ctrnn import analysis
+
+    network, header = ctrnn.load(_model(run))
+    if not header.config:
+        raise ValueError(f"{run} does not say how it was trained; give a run.")
+    config = ctrnn.Config(**header.config)
+    battery = _select(config.tasks, config.conventions)
+    if battery.names != header.tasks:
+        raise ValueError(f"{run} was trained on other tasks than {config.tasks} now means.")
+    key, size = ctrnn.keys(config.seed), len(battery.names)
+    untrained = config.network(battery.in_size, size, battery.out_size, key=key.network)
+    asked = jr.fold_in(key.held_out, 1)
+    return analysis.Subject(network, untrained, battery, config.integration(), asked), config
 
 
 _CONVENTIONS = {"corrected": tasks.CORRECTED, "reference": tasks.REFERENCE}

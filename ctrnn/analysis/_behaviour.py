@@ -1,0 +1,226 @@
+"""What a network answers: choices against coherence, errors against an interval, reaction times."""
+
+import dataclasses
+from typing import Any
+
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from .._network import RateNetwork
+from .._solver import Integration
+from .._train import Battery, Trials
+from ._psychometrics import (
+    circular_difference,
+    discriminability,
+    fit_psychometric,
+    ideal_accuracy,
+    reaction_times,
+    response_angle,
+)
+from ._questions import answers, frame_inputs, input_noise, with_coherence
+from ._subject import aligned, responses, task_spec
+
+_LEVELS = np.array(
+    [-0.64, -0.32, -0.16, -0.08, -0.04, -0.02, 0, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64]
+)
+
+
+def psychometric(
+    network: RateNetwork,
+    battery: Battery,
+    task: str,
+    rings: Bool[np.ndarray, " rings"],
+    *,
+    integration: Integration,
+    key: PRNGKeyArray,
+    trials: int = 40,
+) -> dict[str, Any]:
+    """Choices against signed coherence, with noise, and the ideal observer's on the same trials.
+
+    A choice is the largest output in the last frame of the decision. The ideal observer knows the
+    two options and how the inputs of either answer look, and applies the matched filter of
+    [`ctrnn.analysis.discriminability`][] between coherences c and -c, with the noise that the battery
+    draws (sd 0.1 per 100 ms frame and channel while a stimulus is on).
+
+    **Arguments:**
+
+    - `network`, `battery`, `task`, `integration`: what is asked of whom, and how it is solved.
+    - `rings`: those whose coherence decides, from [`ctrnn.analysis.questions`][].
+    - `key`, `trials`: draws the trials; how many per coherence.
+
+    **Returns:**
+
+    By name: `coherence`; `first` and `ideal`, the fraction of choices of the first option;
+    `neither`, the fraction of trials with another answer; and of the curves fitted to both
+    `threshold`, `bias`, `lapse`, `ideal threshold`. A threshold is None if no choice was made.
+
+    !!! example
+
+        ```python
+        rings = questions(battery, key=key).coherence["dm1"]
+        psychometric(network, battery, "dm1", rings, integration=i, key=key)["threshold"]
+        ```
+    """
+    spec_key, response_key, noise_key = jr.split(key, 3)
+    coherence = jnp.repeat(jnp.array(_LEVELS), trials)
+    spec, _ = aligned(task_spec(battery, task, len(coherence), key=spec_key))
+    spec, mirrored, clear, clearly_not = (
+        dataclasses.replace(
+            spec,
+            coherence=jnp.where(rings, with_coherence(spec, c, rings).coherence, spec.coherence),
+        )
+        for c in (
+            coherence,
+            -coherence,
+            jnp.full_like(coherence, 0.64),
+            jnp.full_like(coherence, -0.64),
+        )
+    )
+    trial, trajectory = responses(network, battery, spec, integration=integration, key=response_key)
+    choice = _last_outputs(trial, trajectory.outputs).argmax(1)
+    options = [answers(battery.render(s))[1] for s in (clear, clearly_not)]
+    first, second = ((choice == option).reshape(-1, trials).sum(1) for option in options)
+    one, other = (frame_inputs(battery, battery.render(s)) for s in (spec, mirrored))
+    noise = input_noise(battery, spec, key=noise_key, repeats=2)
+    right = ideal_accuracy(discriminability(one, other, noise)).reshape(-1, trials).mean(1)
+    ideal = np.where(_LEVELS >= 0, right, 1 - right)
+    chosen, even = first + second, np.full(len(_LEVELS), float(trials))
+    curve = (
+        fit_psychometric(_LEVELS, first.astype(float), chosen.astype(float))
+        if chosen.sum()
+        else None
+    )
+    return {
+        "coherence": _LEVELS.tolist(),
+        "first": [
+            f / n if n else None for f, n in zip(first.tolist(), chosen.tolist(), strict=True)
+        ],
+        "ideal": ideal.tolist(),
+        "neither": (1 - chosen / trials).tolist(),
+        "fit": curve and list(curve),
+        "threshold": curve and curve.threshold,
+        "bias": curve and curve.bias,
+        "lapse": curve and curve.lapse,
+        "ideal threshold": fit_psychometric(_LEVELS, ideal * trials, even).threshold,
+    }
+
+
+def _last_outputs(trial: Trials, outputs: Array) -> np.ndarray:
+    decision = np.asarray(trial.decision)
+    last = decision.shape[1] - 1 - decision[:, ::-1].argmax(1)
+    return np.asarray(outputs)[last, np.arange(len(last))]
+
+
+def interval_error(
+    network: RateNetwork,
+    battery: Battery,
+    task: str,
+    field: str,
+    intervals: Int[np.ndarray, " intervals"],
+    *,
+    integration: Integration,
+    key: PRNGKeyArray,
+    trials: int = 12,
+) -> dict[str, Any]:
+    """How far off the response is, against the interval timed, with noise.
+
+    The response is [`ctrnn.analysis.response_angle`][] in the last frame of the decision. Nothing
+    hides the interval itself from the ideal observer, since fixation carries no noise; it errs by
+    taking one option for the other, or a direction for its neighbour. Its error is the sum over these
+    of their probability, by [`ctrnn.analysis.discriminability`][], times what they cost: a bound from
+    above.
+
+    **Arguments:**
+
+    - `network`, `battery`, `task`, `integration`: what is asked of whom, and how it is solved.
+    - `field`, `intervals`: what is timed and how long it is, from [`ctrnn.analysis.questions`][].
+    - `key`, `trials`: draws the trials; how many per interval.
+
+    **Returns:**
+
+    By name, in degrees per interval: `error`, the mean absolute error; `bias`, the mean signed one
+    (positive the way that directions count); `ideal`. None where no trial asks for a response.
+
+    !!! example
+
+        ```python
+        field, intervals = questions(battery, key=key).interval["dlygointr"]
+        interval_error(network, battery, "dlygointr", field, intervals, integration=i, key=key)
+        ```
+    """
+    spec_key, response_key, noise_key = jr.split(key, 3)
+    ring, count = battery.out_size - 1, len(intervals)
+    spec, _ = aligned(task_spec(battery, task, count * trials, key=spec_key))
+    spec = dataclasses.replace(spec, **{field: jnp.repeat(jnp.asarray(intervals), trials)})
+    trial, trajectory = responses(network, battery, spec, integration=integration, key=response_key)
+    label = answers(trial)[1]
+    goes = label > 0
+    angle = np.asarray(response_angle(jnp.asarray(_last_outputs(trial, trajectory.outputs))))
+    error = np.asarray(circular_difference(angle, (label - 1) * (2 * np.pi / ring)))
+
+    clean = frame_inputs(battery, battery.render(spec))
+    noise = np.repeat(input_noise(battery, spec, count, key=noise_key), trials, axis=0)
+    mistakes = [dataclasses.replace(spec, coherence=spec.coherence[:, ::-1])] + [
+        dataclasses.replace(spec, **{option: (getattr(spec, option) + step) % ring})
+        for option in ("first", "second")
+        for step in (-1, 1)
+    ]
+    ideal = np.zeros(len(label))
+    for mistaken in mistakes:
+        other = battery.render(mistaken)
+        wrong = 1 - ideal_accuracy(discriminability(clean, frame_inputs(battery, other), noise))
+        turned = (answers(other)[1] - label) * (2 * np.pi / ring)
+        cost = np.abs(np.asarray(circular_difference(turned, np.zeros(1))))
+        ideal += np.where(answers(other)[1] > 0, wrong * cost, 0)
+
+    def mean(x):
+        rows = zip(np.degrees(x).reshape(count, -1), goes.reshape(count, -1), strict=True)
+        return [float(row[go].mean()) if go.any() else None for row, go in rows]
+
+    return {
+        "interval (ms)": intervals.tolist(),
+        "error": mean(np.abs(error)),
+        "bias": mean(error),
+        "ideal": mean(ideal),
+    }
+
+
+def reactions(
+    network: RateNetwork,
+    battery: Battery,
+    task: str,
+    *,
+    integration: Integration,
+    key: PRNGKeyArray,
+    trials: int = 64,
+) -> tuple[Float[np.ndarray, " trials"], Bool[np.ndarray, " trials"]]:
+    """Reaction times of a task, from a solve in steps of 10 ms (or the battery's frame, if it does not
+    divide by 10), as [`ctrnn.analysis.reaction_times`][] reads them.
+
+    **Returns:**
+
+    The reaction time of each trial in ms from the start of the decision, NaN if there was none, and
+    whether the answer given then was right.
+
+    !!! example
+
+        ```python
+        reaction, right = reactions(network, battery, "rtgo", integration=i, key=key)
+        ```
+    """
+    spec_key, response_key = jr.split(key)
+    fine = battery.dt / max(1, round(battery.dt / 10))
+    if integration.rtol is None:
+        integration = dataclasses.replace(integration, dt=fine)
+    spec = task_spec(battery, task, trials, key=spec_key)
+    trial, trajectory = responses(
+        network, battery, spec, integration=integration, key=response_key, every=fine
+    )
+    inside = jnp.repeat(trial.mask.T, round(battery.dt / fine), axis=0)
+    start = battery.dt * jnp.argmax(trial.decision, axis=1)
+    reaction, choice = reaction_times(trajectory.outputs, trajectory.times, start, inside)
+    frame = jnp.nan_to_num((start + reaction) / battery.dt - 1e-3).astype(int)
+    label = jnp.take_along_axis(trial.labels, frame[:, None], 1)[:, 0]
+    return np.asarray(reaction), np.asarray((choice == label) & ~jnp.isnan(reaction))

@@ -1,0 +1,179 @@
+"""Behaviour: curves that are known, an observer that is simulated, and readings by hand."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import norm
+
+import ctrnn
+import tasks
+from ctrnn import analysis
+
+KEY = jax.random.key(0)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.floats(-0.1, 0.1), st.floats(0.02, 0.3), st.floats(0, 0.3))
+def test_a_logistic_curve_is_found_again(bias, width, lapse):
+    coherence = np.linspace(-1, 1, 21)
+    truth = analysis.Psychometric(bias, width, lapse, width * np.log(3))
+    trials = np.full(21, 1000.0)
+    found = analysis.fit_psychometric(coherence, trials * truth(coherence), trials)
+    np.testing.assert_allclose(found(coherence), truth(coherence), atol=0.01)
+    np.testing.assert_allclose(found.threshold, truth.threshold, rtol=0.1)
+
+
+def test_choices_that_never_err_have_a_narrow_curve():
+    coherence = np.array([-0.4, -0.1, 0.1, 0.4])
+    found = analysis.fit_psychometric(coherence, np.array([0, 0, 9, 9.0]), np.full(4, 9.0))
+    assert found.threshold < 0.1 and found.lapse < 0.01
+
+
+@pytest.mark.parametrize("dt", [100.0, 50.0])
+def test_the_noise_is_what_the_battery_says(dt):
+    """0.1 per 100 ms in the rings while a stimulus is on, none elsewhere."""
+    battery = tasks.Battery.select("dm1", dt=dt)
+    spec, onset = analysis.aligned(analysis.task_spec(battery, "dm1", 100, key=KEY))
+    sd = analysis.input_noise(battery, spec, key=KEY)[0]
+    on = slice(int(onset / dt), int((onset + 500) / dt))
+    np.testing.assert_allclose(sd[on, 1:].mean(), 0.1 * np.sqrt(100 / dt), rtol=0.02)
+    sd[on, 1:] = 0
+    assert sd.max() == 0
+
+
+def test_discriminability_has_the_closed_form_of_two_bumps():
+    """d' = c |b1 - b2| sqrt(frames) / sigma between coherence c and -c."""
+    battery = tasks.Battery.select("dm1")
+    spec, _ = analysis.aligned(analysis.task_spec(battery, "dm1", 15, key=KEY))
+    ring = np.arange(16)
+    bump = 0.8 * np.exp(-0.5 * ((ring - 0 + 8) % 16 - 8.0) ** 2)
+    apart = [np.linalg.norm(bump - np.roll(bump, k)) for k in range(1, 16)]
+    c = 0.08
+    strengths = jnp.broadcast_to(jnp.array([0.5 + c / 2, 0.5 - c / 2])[:, None], (15, 2, 2))
+    spec = dataclasses.replace(
+        spec, first=jnp.zeros(15, int), second=jnp.arange(1, 16), coherence=strengths
+    )
+    other = dataclasses.replace(spec, coherence=strengths[:, ::-1])
+    one, two = (analysis.frame_inputs(battery, battery.render(s)) for s in (spec, other))
+    noise = np.full((1, *one.shape[1:]), 0.1)
+    expected = c * np.array(apart) * np.sqrt(5) / 0.1
+    np.testing.assert_allclose(analysis.discriminability(one, two, noise), expected, rtol=1e-4)
+
+
+def test_no_matched_filter_does_better_or_worse_than_the_ideal_observer():
+    """Simulated on the noisy inputs of the battery itself."""
+    battery = tasks.Battery.select("dlydm1")
+    spec, _ = analysis.aligned(analysis.task_spec(battery, "dlydm1", 4000, key=KEY))
+    strengths = jnp.broadcast_to(jnp.array([0.52, 0.48])[:, None], (4000, 2, 2))
+    spec = dataclasses.replace(spec, coherence=strengths)
+    other = dataclasses.replace(spec, coherence=strengths[:, ::-1])
+    a, b = (analysis.frame_inputs(battery, battery.render(s)) for s in (spec, other))
+    noise = analysis.input_noise(battery, spec, key=KEY, repeats=1)
+    seen = analysis.frame_inputs(battery, battery.render(spec, jax.random.key(7)))
+    evidence = ((a - b) * (seen - (a + b) / 2)).sum((1, 2))
+    right = analysis.ideal_accuracy(analysis.discriminability(a, b, noise))
+    assert 0.6 < right.mean() < 0.95
+    np.testing.assert_allclose((evidence > 0).mean(), right.mean(), atol=0.02)
+
+
+def test_a_difference_without_noise_is_always_seen_and_none_never():
+    a, zero = np.ones((1, 2, 3)), np.zeros((1, 2, 3))
+    assert analysis.discriminability(a, 2 * a, zero) == np.inf
+    assert analysis.discriminability(a, a, zero) == 0
+    np.testing.assert_allclose(
+        analysis.ideal_accuracy(np.array([0, 2, np.inf])), [0.5, norm.cdf(1), 1]
+    )
+
+
+def test_which_tasks_can_be_asked_what():
+    found = analysis.questions(tasks.Battery.named("132"), key=KEY)
+    one, two = [True, False], [False, True]
+    rings = {"dm1": one, "dm2": two, "ctxdm1": one, "ctxdm2": two, "multidm": [True, True]}
+    rings |= {
+        "dlydm1": one, "dlydm2": two, "ctxdlydm1": one, "ctxdlydm2": two, "multidlydm": [True, True]
+    }  # fmt: skip
+    assert {k: v.tolist() for k, v in found.coherence.items()} == rings
+    timed = {n for n in tasks.NAMES if n.endswith(("intr", "intl"))}
+    assert set(found.interval) == timed and len(timed) == 24
+    assert {name: field for name, (field, _) in found.interval.items()} == {
+        name: "stimulus" if name.startswith("goint") else "delay" for name in timed
+    }
+    for name, (_, values) in found.interval.items():
+        first = 100 if name.startswith("go") else 0
+        np.testing.assert_array_equal(values, np.arange(first, first + 1101, 100))
+    assert found.reaction == [n for n in tasks.NAMES if n.startswith("rt")]
+
+
+def test_under_the_reference_conventions_decisions_time_no_interval():
+    battery = tasks.Battery.named("82", conventions=tasks.REFERENCE)
+    found = analysis.questions(battery, key=KEY)
+    assert "dlygointr" in found.interval and "dlydm1intr" not in found.interval
+
+
+def test_a_battery_without_such_specs_is_told_so():
+    class Bare:
+        def __getattr__(self, name):
+            return getattr(tasks.Battery.select("go"), name)
+
+        def sample(self, key, task_ids):
+            return jnp.zeros(len(task_ids))
+
+    with pytest.raises(analysis.Cannot, match="no fixation, stimulus, delay"):
+        analysis.questions(Bare(), key=KEY)
+
+
+def test_the_response_is_where_the_odds_point():
+    outputs = jnp.full((16, 17), -20.0).at[jnp.arange(16), jnp.arange(1, 17)].set(5.0)
+    outputs = outputs.at[:, 0].set(30.0)  # the odds of fixating do not matter
+    off = analysis.circular_difference(
+        analysis.response_angle(outputs), 2 * jnp.pi * jnp.arange(16) / 16
+    )
+    np.testing.assert_allclose(off, 0, atol=1e-5)
+    between = jnp.full(17, -20.0).at[jnp.array([1, 16])].set(1.0)
+    np.testing.assert_allclose(analysis.response_angle(between), -np.pi / 16, atol=1e-5)
+    np.testing.assert_allclose(
+        analysis.circular_difference(jnp.array([0.1, 6.2]), jnp.array([6.2, 0.1])),
+        [0.1 - 6.2 + 2 * np.pi, 6.1 - 2 * np.pi], atol=1e-5,
+    )  # fmt: skip
+
+
+def test_reaction_is_when_fixation_is_left_for_good():
+    #          leaves, comes back, leaves | never | before the decision already | comes back at the end
+    answers = [[0, 3, 0, 0, 4, 4], [0] * 6, [2] * 6, [0, 0, 0, 1, 1, 0]]
+    outputs = jax.nn.one_hot(jnp.array(answers).T, 17)
+    times, start = 10.0 * jnp.arange(1, 7), jnp.full(4, 20.0)
+    reaction, choice = analysis.reaction_times(outputs, times, start, jnp.ones((6, 4), bool))
+    np.testing.assert_array_equal(reaction, [30, np.nan, 10, np.nan])
+    assert choice[0] == 4 and choice[2] == 2
+    # What is past the end of a trial does not count.
+    inside = jnp.ones((6, 4), bool).at[5].set(False)
+    reaction, _ = analysis.reaction_times(outputs, times, start, inside)
+    np.testing.assert_array_equal(reaction, [30, np.nan, 10, 20])
+
+
+def test_the_answers_of_an_untrained_network():
+    """Shapes and bounds, and an ideal observer that is good and does not err without noise."""
+    battery = tasks.Battery.select("dm1,dlygointr,rtgo")
+    network = ctrnn.Config(neurons="5x5", sparsity=0.2).network(33, 3, 17, key=KEY)
+    how = {"integration": ctrnn.Integration(dt=100.0), "key": KEY}
+    asked = analysis.questions(battery, key=KEY)
+    curve = analysis.psychometric(network, battery, "dm1", asked.coherence["dm1"], **how, trials=30)
+    ideal = np.array(curve["ideal"])
+    assert (np.diff(ideal) > -0.05).all() and ideal[6] == 0.5
+    np.testing.assert_allclose(ideal[::-1], 1 - ideal, atol=0.1)
+    assert ideal[-1] > 0.999 and 0.02 < curve["ideal threshold"] < 0.08
+    assert all(0 <= n <= 1 for n in curve["neither"])
+    error = analysis.interval_error(
+        network, battery, "dlygointr", *asked.interval["dlygointr"], **how
+    )
+    assert error["interval (ms)"] == list(range(0, 1101, 100)) and set(error["ideal"]) == {0.0}
+    assert all(0 <= e <= 180 for e in error["error"])
+    reaction, right = analysis.reactions(network, battery, "rtgo", **how, trials=8)
+    assert reaction.shape == right.shape == (8,) and not (np.isnan(reaction) & right).any()
+    seen = reaction[~np.isnan(reaction)]
+    assert ((seen > 0) & (seen <= 500) & (np.round(seen) % 10 == 0)).all()
