@@ -22,7 +22,7 @@ def main() -> None:
     battery, config = trained.battery, ctrnn.Config(**ctrnn.PRESETS["tiny"])
     networks = {config.sparsity: trained.network}
     for density in OTHERS:
-        other = ctrnn.Config(**ctrnn.PRESETS["tiny"] | {"sparsity": density})
+        other = config.model_copy(update={"sparsity": density})
         with tempfile.TemporaryDirectory() as parent:
             folder = Path(parent) / "run"
             ctrnn.create_run(folder, other, battery)
