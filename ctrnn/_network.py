@@ -28,8 +28,8 @@ class RateNetwork(eqx.Module):
 
     Rate form (default), with time constants $\tau_i$ in ms:
 
-    $\tau_i\, \dot r_i = -r_i + \varphi\big(\sum_j W_{ij} r_j + (W_{in} u(t))_i + (W_c c)_i + b_i\big)
-    + \sigma \sqrt{2 \tau_i}\, \xi_i(t)$
+    $$\tau_i\, \dot r_i = -r_i + \varphi\big(\sum_j W_{ij} r_j + (W_{in} u(t))_i + (W_c c)_i + b_i\big)
+    + \sigma \sqrt{2 \tau_i}\, \xi_i(t)$$
 
     Current form: $\tau_i\, \dot x_i = -x_i + \sum_j W_{ij} \varphi(x_j) + \dots$ with $r = \varphi(x)$.
     Readout: $y = W_{out} r + b_{out}$. Only synapses that exist in the graph are parameters. The

@@ -51,6 +51,7 @@ class RunState(NamedTuple):
 
 
 def on_disk(run: Path) -> OnDisk:
+    """How far a run has come, by its files alone; "waiting" if it has not begun."""
     try:
         return _read(run, (run / "metrics.jsonl").stat().st_mtime_ns)
     except (OSError, ValueError):

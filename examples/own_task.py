@@ -1,15 +1,11 @@
-"""Tasks of your own: a new row of an existing family, and a new family.
+# %% [markdown]
+# # Bring your own task
+#
+# A task is a row of a table: a name, and a *family* with its settings. A battery is any such table, so a task of
+# your own takes part in everything (sampling, noise, paths, streams, plots, training from the command) without a change to the package.
+# This page adds a row to a family that exists, and a family that does not.
 
-A task is a row of a table: a name, and a family with its settings. A battery is any such table, so
-a task of your own takes part in everything (sampling, noise, paths, streams, plots, training)
-without a change to the package.
-
-Draw both tasks with `python own_task.py`, and train on them, among the 20 of Yang et al. (2019),
-from the folder of this file with
-
-    ctrnn train --tasks own_task:my_battery
-"""
-
+# %%
 import dataclasses
 
 import jax
@@ -18,7 +14,17 @@ import jax.random as jr
 
 import tasks
 
+# %% [markdown]
+# ## A new family
+#
+# *Two directions are shown at once; respond midway between them.* A family answers four questions: how long its periods last, what is drawn at random, what a drawn trial shows and asks
+# for, and how to say it in a sentence.
+#
+# Randomness and rendering are kept apart on purpose. `draw` decides what a trial *is*; `plan` says what is seen and what is right, with nothing random in it and
+# no time grid. So the same trial can be shown again with other noise or other durations, on any grid.
 
+
+# %%
 class Midpoint(tasks.AbstractFamily):
     """Two directions are shown at once; respond midway between them.
 
@@ -61,6 +67,12 @@ class Midpoint(tasks.AbstractFamily):
         return f"Respond midway between the two directions shown, {when}."
 
 
+# %% [markdown]
+# ## A battery that has it
+#
+# The 20 tasks of Yang et al. (2019), one new row of the reach family, and two of the new one:
+
+# %%
 my_battery = tasks.Battery(
     {
         **{name: tasks.TABLE[name] for name in tasks.SETS["20"]},
@@ -72,14 +84,65 @@ my_battery = tasks.Battery(
     }
 )
 
+# %% [markdown]
+# Before any training, look at trials. A task that is wrong here stays wrong.
 
+# %%
 if __name__ == "__main__":
     names = ("antiintr", "midpoint", "dlymidpoint")
     task_ids = jnp.array([my_battery.names.index(name) for name in names])
     spec = my_battery.sample(jax.random.key(0), task_ids)
     trial = my_battery.render(spec, jax.random.key(1))
-    for index, name in enumerate(names):
+    for name in names:
         family, sentence = my_battery.describe(name)
         print(f"{name} ({family}): {sentence}")
-        tasks.plot_trial(trial, index, my_battery).savefig(f"{name}.png")
-        print(f"  drawn in {name}.png")
+    for index, name in enumerate(names[1:], start=1):
+        tasks.plot_trial(trial, index, my_battery).savefig(f"{name}.png", dpi=80)
+
+# %% [markdown]
+# ## Train on it
+#
+# From the folder of this script, the command finds it by *module:attribute*:
+#
+# ```bash
+# ctrnn train --tasks own_task:my_battery
+# ```
+#
+# In Python a battery goes wherever ours would. Here, the new family alone on a small sheet:
+
+# %%
+if __name__ == "__main__":
+    import optax
+    from matplotlib.figure import Figure
+
+    import ctrnn
+
+    both = tasks.Battery({"midpoint": Midpoint(), "dlymidpoint": Midpoint(delayed=True)})
+    graph = ctrnn.Locality(0.1)(ctrnn.Sheet(10, 10), key=jr.key(0))
+    network = ctrnn.RateNetwork(graph, both.in_size, 2, both.out_size, key=jr.key(1))
+    optimiser = optax.chain(
+        optax.clip_by_global_norm(1.0), optax.adam(ctrnn.warmup_cosine(5e-3, 50, 400))
+    )
+    how = ctrnn.Integration("heun", 100.0)
+    state = ctrnn.start_training(network, optimiser, 2, key=jr.key(2))
+    step = ctrnn.make_train_step(both, optimiser, batch_size=64, integration=how)
+    seen = []
+    for _ in range(400):
+        state, metrics = step(state)
+        seen.append(float(metrics.accuracy))
+    evaluate = ctrnn.make_evaluation(both, trials_per_task=64, integration=how, key=jr.key(3))
+    for name, accuracy in zip(both.names, evaluate(state.network), strict=True):
+        print(f"{name:<12} decision accuracy {accuracy:.2f}")
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    axis = figure.subplots()
+    axis.plot(seen, color="#0072B2")
+    axis.set(xlabel="optimiser step", ylabel="decision accuracy", ylim=(0, 1))
+    axis.set_title("Learning to respond midway")
+    figure.savefig("learning-your-own-task.png", dpi=100)
+
+# %% [markdown]
+# Is your task answerable at all? A good habit is a test in which an *observer* answers from what the inputs show alone, and is right; the
+# project's own tests do so for all 132 tasks (`tests/tasks/test_answerable.py`).
+#
+# If your task is not on two rings at all, you need none of this: [`ctrnn.Battery`][] lists the few things that training asks of a battery, and
+# [bring your own network or loss](own_network.md) shows a loop that asks for nothing.

@@ -11,6 +11,7 @@ from ._spec import RING as RING
 from ._spec import TrialSpec
 
 PERIODS = ("fixation", "stimulus", "delay", "test", "decision")
+"""The periods of a trial, in order; `trial.period` holds places in this list."""
 
 
 class Timing(NamedTuple):

@@ -55,10 +55,13 @@ _ALL = [
     *_rows(["go"], ["intr", "intl"], ["seqr", "seql"]),
 ]
 TABLE: Mapping[str, AbstractFamily] = MappingProxyType(dict(_ALL))
+"""All 132 tasks by name: a family with its settings each."""
 NAMES: tuple[str, ...] = tuple(TABLE)
+"""The names of the 132 tasks, in order."""
 SETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {str(count): NAMES[:count] for count in (20, 82, 126, 132)}
 )
+"""The named sets "20", "82", "126" and "132": each the first so many of `tasks.NAMES`."""
 
 
 def select_names(names: str) -> tuple[str, ...]:
