@@ -1,0 +1,104 @@
+"""Runs the experiment of docs/science/plan.md, and gathers what came out.
+
+    python -m examples.sparsity_experiment tune --battery 20    # learning rates, seed 100
+    python -m examples.sparsity_experiment run --battery 20     # each at its best, seeds 0 to 2
+    python -m examples.sparsity_experiment collect              # curves.jsonl, from all that ended
+
+Each command may be stopped and given again: what is finished is skipped, the rest goes on.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import typer
+
+import ctrnn
+import tasks
+
+from .conditions import CONDITIONS, LEARNING_RATES, SEEDS, TUNING_SEED, config, name
+
+app = typer.Typer(no_args_is_help=True)
+RUNS, CURVES = Path("runs/sparsity"), Path(__file__).parent / "curves.jsonl"
+Battery = Annotated[Literal["20", "132"], typer.Option(help="Which tasks.")]
+Jobs = Annotated[int, typer.Option(help="Runs at a time.")]
+
+
+def battery_of(settings: ctrnn.Config) -> tasks.Battery:
+    return tasks.Battery.named(settings.tasks)
+
+
+def area(run: Path) -> float:
+    """Mean decision accuracy over the evaluations of a run: the area under its curve."""
+    return float(ctrnn.read_curves(run).per_task.mean())
+
+
+def best_rate(condition: str, battery: str) -> float:
+    """The learning rate of the largest area. A run that diverged counts as far as it got."""
+    runs = {rate: RUNS / name(condition, battery, rate, TUNING_SEED) for rate in LEARNING_RATES}
+    return max(runs, key=lambda rate: area(runs[rate]))
+
+
+def train(wanted: list[tuple[str, str, float, int]], jobs: int) -> None:
+    runs = {name(*one): config(*one) for one in wanted}
+    states = ctrnn.sweep(runs, RUNS, battery_of, at_once=jobs)
+    for run, state in states.items():
+        print(f"{run}: {state.state}, {state.seen.mean}")
+
+
+@app.command()
+def tune(battery: Battery = "132", jobs: Jobs = 1) -> None:
+    """Train every condition at every learning rate, half as long."""
+    train([(c, battery, r, TUNING_SEED) for c in CONDITIONS for r in LEARNING_RATES], jobs)
+
+
+@app.command()
+def run(battery: Battery = "132", jobs: Jobs = 1) -> None:
+    """Train every condition at its own learning rate."""
+    rates = {condition: best_rate(condition, battery) for condition in CONDITIONS}
+    train([(c, battery, rates[c], seed) for seed in SEEDS for c in CONDITIONS], jobs)
+
+
+@app.command()
+def collect() -> None:
+    """Write the curve of every run, tuning included, to curves.jsonl."""
+    rates = [
+        (c, b, r, TUNING_SEED) for b in ("20", "132") for c in CONDITIONS for r in LEARNING_RATES
+    ]
+    final = [
+        (c, b, r, s)
+        for b in ("20", "132")
+        for c in CONDITIONS
+        for r in LEARNING_RATES
+        for s in SEEDS
+    ]
+    rows = []
+    for one in rates + final:
+        folder = RUNS / name(*one)
+        if not (folder / "summary.json").exists():
+            continue
+        curves, settings = ctrnn.read_curves(folder), config(*one)
+        condition, battery, rate, seed = one
+        network, _ = ctrnn.load(folder / "model.eqx")
+        rows.append(
+            dict(
+                condition=condition,
+                battery=battery,
+                learning_rate=rate,
+                seed=seed,
+                neurons=network.size,
+                synapses=network.graph.synapses,
+                steps=settings.steps,
+                trials=np.asarray(curves.trials).tolist(),
+                mean=curves.per_task[0].mean(1).round(4).tolist(),
+                minimum=curves.per_task[0].min(1).round(4).tolist(),
+                seconds=round(float(curves.seconds[0, -1]), 1),
+            )
+        )
+    CURVES.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    print(f"{len(rows)} runs in {CURVES}")
+
+
+if __name__ == "__main__":
+    app()
