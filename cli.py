@@ -152,7 +152,7 @@ def train(
                 raise ValueError("--resume takes its settings from the run; give no others.")
             chosen, folder = ctrnn.open_run(resume), resume
             done = ctrnn.read_summary(folder)
-            if done is not None and done.status != "interrupted":
+            if done is not None and done.done:
                 console.print(f"{folder}: {done.status} at step {done.step} before; left as it is.")
                 return
             battery = _select(chosen.tasks, chosen.conventions)
@@ -182,7 +182,7 @@ def train(
                 mesh=mesh,
                 sinks=sinks,
             )
-    except ctrnn.CheckpointError as error:
+    except (ctrnn.CheckpointError, BlockingIOError) as error:
         _fail(str(error), 2)
     except ctrnn.Diverged as error:
         _fail(str(error), 1)
@@ -269,8 +269,8 @@ def sweep(
         base = ctrnn.PRESETS[preset] | (ctrnn.load_config(config) if config else {})
         vary: dict[str, list[Any]] = {k: _values(k, text) for k, text in settings.items()}
         if "seed" not in vary:
-            first = base.get("seed", 0)
-            vary["seed"] = list(range(first, first + seeds))
+            shared = ctrnn.Config(**base)
+            vary["seed"] = list(range(shared.seed, shared.seed + max(seeds, shared.seeds)))
         elif seeds > 1:
             raise ValueError("give --seeds or --seed, not both.")
         runs = ctrnn.combinations(base, vary)
@@ -317,11 +317,7 @@ def evaluate(
 ) -> None:
     """Decision accuracy per task on held-out trials, with any solver."""
     with _boundary():
-        network, header = ctrnn.load(_model(run))
-        config = ctrnn.Config(**header.config)
-        battery = _select(config.tasks, config.conventions)
-        if battery.names != header.tasks:
-            raise ValueError(f"{run} was trained on other tasks than {config.tasks} now means.")
+        network, config, battery = _trained(run)
         integration = ctrnn.Integration(
             solver=solver or config.solver,
             dt=config.dt if dt is None else dt,
@@ -408,7 +404,10 @@ def plot(
     from ctrnn import plotting
 
     with _boundary():
-        figures = _sweep_figures(run) if (run / "sweep.json").exists() else _run_figures(run, task)
+        whole = (run / "sweep.json").exists()
+        if whole and task:
+            raise ValueError("--task is of a run; name one of the sweep's.")
+        figures = _sweep_figures(run) if whole else _run_figures(run, task)
         files = plotting.write(figures, out or run / "figures")
     console.print("wrote " + ", ".join(map(str, files)), highlight=False)
 
@@ -445,7 +444,8 @@ def compare(
     from ctrnn import plotting
 
     with _boundary():
-        if len(set(runs)) < 2:
+        runs = list({run.resolve(): run for run in runs}.values())
+        if len(runs) < 2:
             raise ValueError("give two runs or more.")
         names = _short_names(runs)
         curves = {name: ctrnn.read_curves(run) for name, run in names.items()}
@@ -610,11 +610,7 @@ def _pair(text: str) -> tuple[str, int | str]:
     return key, int(value) if value.isdecimal() else value
 
 
-def _subject(run: Path) -> "tuple[analysis.Subject, ctrnn.Config]":
-    import jax.random as jr
-
-    from ctrnn import analysis
-
+def _trained(run: Path) -> tuple[ctrnn.RateNetwork, ctrnn.Config, tasks.Battery]:
     network, header = ctrnn.load(_model(run))
     if not header.config:
         raise ValueError(f"{run} does not say how it was trained; give a run.")
@@ -622,6 +618,15 @@ def _subject(run: Path) -> "tuple[analysis.Subject, ctrnn.Config]":
     battery = _select(config.tasks, config.conventions)
     if battery.names != header.tasks:
         raise ValueError(f"{run} was trained on other tasks than {config.tasks} now means.")
+    return network, config, battery
+
+
+def _subject(run: Path) -> "tuple[analysis.Subject, ctrnn.Config]":
+    import jax.random as jr
+
+    from ctrnn import analysis
+
+    network, config, battery = _trained(run)
     key, size = ctrnn.keys(config.seed), len(battery.names)
     untrained = config.network(battery.in_size, size, battery.out_size, key=key.network)
     asked = jr.fold_in(key.held_out, 1)
@@ -662,20 +667,29 @@ def _count(devices: str) -> int | Literal["all"]:
 
 
 def _model(run: Path) -> Path:
-    replicates = sorted(str(folder) for folder in run.glob("seed-*"))
-    if replicates:
-        raise ValueError(f"{run} has a run for each seed; name one: {', '.join(replicates)}.")
+    if (run / "sweep.json").exists():
+        raise ValueError(
+            f"{run} is a sweep; name one of its runs: {_names(ctrnn.sweep_runs(run))}."
+        )
+    if any(run.glob("seed-*")):
+        raise ValueError(
+            f"{run} has a run for each seed; name one: {_names(ctrnn.replicates(run))}."
+        )
     return run / "model.eqx" if run.is_dir() else run
+
+
+def _names(runs: list[Path]) -> str:
+    return ", ".join(map(str, runs))
 
 
 def _short_names(runs: list[Path]) -> dict[str, Path]:
     """Runs by the end of their path, as much of it as tells them apart."""
-    whole = [run.absolute().parts for run in dict.fromkeys(runs)]
+    whole = [run.resolve().parts for run in runs]
     for count in range(1, max(map(len, whole)) + 1):
         names = ["/".join(parts[-count:]) for parts in whole]
         if len(set(names)) == len(names):
             break
-    return dict(zip(names, dict.fromkeys(runs), strict=True))
+    return dict(zip(names, runs, strict=True))
 
 
 def _free_folder(config: ctrnn.Config) -> Path:

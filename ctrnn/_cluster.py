@@ -1,15 +1,14 @@
 """Where the runs of a sweep run: processes of this machine, or jobs of a Slurm cluster. By submitit."""
 
-import contextlib
 import dataclasses
-import fcntl
 import json
+import math
 import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,6 +24,7 @@ from ._typed_file import atomic_write
 _FOREVER = 10**6  # minutes
 _MINUTES = 240  # of a Slurm job before it is requeued, unless told otherwise
 _REQUEUES = 100
+_EVERY = 10  # seconds between questions to a controller that serves a whole cluster
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,11 +48,15 @@ class Job:
         def stop() -> bool:
             return bool(received)
 
-        with signals(received, signal.SIGUSR2), self._lock(stop):
-            if not (stop() or on_disk(self.run).done):
-                config = open_run(self.run)
-                report = Display(config).show
-                train(config, self.battery_of(config), self.run, report=report, stop=stop)
+        with signals(received, signal.SIGUSR2):
+            config = open_run(self.run)
+            battery, report = self.battery_of(config), Display(config).show
+            while not (stop() or on_disk(self.run).done):
+                try:
+                    train(config, battery, self.run, report=report, stop=stop)
+                    break
+                except BlockingIOError:  # an earlier job of this run is still saving
+                    time.sleep(1)
         if signal.SIGUSR2 in received and not on_disk(self.run).done:
             signal.raise_signal(signal.SIGUSR2)  # all is saved: submitit's handler requeues
 
@@ -61,19 +65,6 @@ class Job:
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
-
-    @contextlib.contextmanager
-    def _lock(self, stop: Callable[[], bool]) -> Iterator[None]:
-        """Waits until no other job is in this run's folder, or until told to stop."""
-        with open(self.run.parent / "jobs" / f"{self.run.name}.lock", "w") as stream:
-            while not stop():
-                try:
-                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    time.sleep(1)
-                else:
-                    break
-            yield
 
 
 def _submitit() -> ModuleType:
@@ -149,15 +140,15 @@ class Slurm:
         known = {k: v for k, v in options.items() if k in self._executor._valid_parameters()}
         others = {k: v for k, v in options.items() if k not in known}
         limit = {"array_parallelism": at_once} if at_once else {}
-        self._name = f"ctrnn-{folder.name}"
         self._executor.update_parameters(
-            **{"time": _MINUTES, "job_name": self._name, **limit, **known},
+            **{"time": _MINUTES, "job_name": "ctrnn", **limit, **known},
             additional_parameters=others,
         )
         self._register = self._folder / "slurm.json"
         stored = json.loads(self._register.read_text()) if self._register.exists() else {}
         self._ids: dict[Path, str] = {folder / name: number for name, number in stored.items()}
-        self._queue: dict[str, str] | None = None
+        self._queue: dict[str, str] = {}
+        self._asked = -math.inf
 
     def submit(self, runs: Sequence[Path], battery_of: Callable[[Config], Battery]) -> int:
         """Puts these runs into the queue, those apart that are there already; how many."""
@@ -167,6 +158,7 @@ class Slurm:
         except RuntimeError as error:
             raise ValueError(f"Slurm refused the jobs: {str(error).strip()}") from error
         self._ids |= {run: job.job_id for run, job in jobs.items()}
+        self._queue |= {job.job_id: "pending" for job in jobs.values()}
         with atomic_write(self._register) as stream:
             stored = {run.name: number for run, number in self._ids.items()}
             stream.write(json.dumps(stored, indent=2).encode())
@@ -175,15 +167,18 @@ class Slurm:
     def states(self) -> dict[Path, str]:
         """The runs that are in the queue, each with what Slurm calls it.
 
-        Asks squeue, since sacct needs an accounting database that small clusters do without.
+        Asks squeue, since sacct needs an accounting database that small clusters do without; of all
+        one's jobs, since it does not know a job's number for long after its end.
         """
-        command = f"squeue --me --array --noheader --format=%i|%T --name={self._name}".split()
-        asked = subprocess.run(command, capture_output=True, text=True, check=False)
-        if asked.returncode == 0:
-            self._queue = dict(line.split("|") for line in asked.stdout.splitlines())
-        elif self._queue is None:  # later on it may be away for a moment
-            raise ValueError(f"Slurm does not answer: {asked.stderr.strip()}")
-        queue = self._queue or {}
+        if time.monotonic() - self._asked >= _EVERY:
+            command = "squeue --me --array --noheader --format=%i|%T".split()
+            asked = subprocess.run(command, capture_output=True, text=True, check=False)
+            if asked.returncode == 0:
+                self._queue = dict(line.split("|") for line in asked.stdout.splitlines())
+            elif self._asked < 0:  # later on it may be away for a moment
+                raise ValueError(f"Slurm does not answer: {asked.stderr.strip()}")
+            self._asked = time.monotonic()
+        queue = self._queue
         return {run: queue[job].lower() for run, job in self._ids.items() if job in queue}
 
     def stop(self) -> None: ...

@@ -147,6 +147,17 @@ class Config(pydantic.BaseModel):
             raise ValueError("a battery of your own brings its own conventions; leave them out")
         return self
 
+    def due(self, step: int) -> bool:
+        """Whether the network is evaluated after this step, however often the run is interrupted.
+
+        !!! example
+
+            ```python
+            ctrnn.Config(steps=25, evaluate_every=10).due(25)  # True
+            ```
+        """
+        return step == self.steps or (step > 0 and step % self.evaluate_every == 0)
+
     def replicates(self) -> list["Config"]:
         """The settings of each of the networks trained together, as of runs of their own.
 

@@ -34,7 +34,8 @@ class Curves(NamedTuple):
 
 def replicates(run: Path) -> list[Path]:
     """The runs of one network per seed in a run's folder; the run itself if it is one."""
-    return sorted(file.parent for file in run.glob("seed-*/metrics.jsonl")) or [run]
+    found = [file.parent for file in run.glob("seed-*/metrics.jsonl")]
+    return sorted(found, key=lambda folder: int(folder.name.removeprefix("seed-"))) or [run]
 
 
 def read_curves(run: Path) -> Curves:

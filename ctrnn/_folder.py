@@ -1,10 +1,13 @@
 """The folder of a run: made once, opened again, and what its files say."""
 
+import contextlib
 import dataclasses
+import fcntl
+import functools
 import json
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -19,7 +22,7 @@ from ._config_file import load_config
 from ._devices import leads
 from ._metrics import read_metrics
 from ._train import Battery, check_grid
-from ._typed_file import CheckpointError
+from ._typed_file import CheckpointError, atomic_write
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +36,11 @@ class Summary:
     mean_decision_accuracy: float
     min_decision_accuracy: float
     per_task: dict[str, float]
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to train."""
+        return self.status != "interrupted"
 
 
 def replicate_folder(folder: Path, seed: int) -> Path:
@@ -81,19 +89,16 @@ def create_run(folder: Path, config: Config, battery: Battery) -> None:
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
+        if any(not file.name.startswith(".") for file in folder.iterdir()):
             raise ValueError(
                 f"{folder} exists and is not empty; choose another --out, or go on with it by "
                 f"`ctrnn train --resume {folder}`."
             )
-        with open(
-            folder / "config.toml", "x", encoding="utf-8"
-        ) as stream:  # fails if another run was faster
-            stream.write(config.to_toml())
-        for one in config.replicates() if config.seeds > 1 else ():
-            replicate_folder(folder, one.seed).mkdir()
-            own = replicate_folder(folder, one.seed) / "config.toml"
-            own.write_text(one.to_toml(), encoding="utf-8")
+        settings = {replicate_folder(folder, one.seed): one for one in config.replicates()}
+        for place, one in [*(settings.items() if config.seeds > 1 else ()), (folder, config)]:
+            place.mkdir(exist_ok=True)
+            with atomic_write(place / "config.toml") as stream:
+                stream.write(one.to_toml().encode())
     except OSError as error:
         raise ValueError(f"cannot make the run folder {folder}: {error.strerror}.") from error
 
@@ -103,14 +108,43 @@ def open_run(folder: Path) -> Config:
 
     **Raises:**
 
-    `ValueError` if the folder is not a run.
+    `ValueError` if the folder is not a run, or if its config.toml has no settings.
     """
     if not (folder / "config.toml").is_file():
         raise ValueError(f"{folder} is not a run: it has no config.toml.")
-    return Config(**load_config(folder / "config.toml"))
+    settings = load_config(folder / "config.toml")
+    if "version" not in settings:
+        raise ValueError(f"{folder}/config.toml is no run's: it has no version.")
+    return Config(**settings)
 
 
-def check_tasks(folder: Path, battery: Battery) -> None:
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keeps other processes out of a run's folder; the system lets go when this one dies.
+
+    **Raises:**
+
+    `BlockingIOError` if another process is there.
+    """
+    if not leads():
+        yield
+        return
+    with open(folder / "config.toml", "r+b") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BlockingIOError(f"{folder} is being trained by another process.") from error
+        yield
+
+
+def check_begun(folder: Path, battery: Battery) -> None:
+    """That the folder is one that training with this battery may go on in."""
+    above = folder.absolute().parent
+    if (above / "config.toml").exists() and open_run(above).seeds > 1:
+        raise CheckpointError(
+            f"{folder} is of one of several seeds trained together; go on with all of them by "
+            f"`ctrnn train --resume {above}`."
+        )
     if (folder / "metrics.jsonl").exists():
         begun = [event for event in read_metrics(folder) if event["event"] == "start"]
         if begun and tuple(begun[0]["tasks"]) != battery.names:
@@ -124,7 +158,7 @@ def read_summary(folder: Path) -> Summary | None:
 
         ```python
         summary = ctrnn.read_summary(folder)
-        done = summary is not None and summary.status != "interrupted"
+        done = summary is not None and summary.done
         ```
     """
     try:
@@ -135,18 +169,20 @@ def read_summary(folder: Path) -> Summary | None:
 
 def provenance(config: Config) -> dict[str, Any]:
     """Where a run comes from; the start event and the header of model.eqx hold it."""
-    libraries = ("ctrnn-jax", "jax", "equinox", "diffrax", "optax", "numpy")
+    libraries = "ctrnn-jax jax jaxlib equinox diffrax optax orbax-checkpoint numpy".split()
     return {
         "seed": config.seed,
         "backend": jax.default_backend(),
         "devices": [d.device_kind for d in jax.devices()],
         "machine": platform.machine(),
+        "x64": bool(jax.config.read("jax_enable_x64")),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in libraries},
         "git": _git(),
     }
 
 
+@functools.cache
 def _git() -> dict[str, Any] | None:
     """The commit of the working directory: of one's own battery, or of these sources."""
 

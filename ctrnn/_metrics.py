@@ -1,6 +1,7 @@
 """metrics.jsonl: what happened in a run, one flushed line per event, readable while it grows."""
 
 import json
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,7 +22,11 @@ class Metrics:
         line = json.dumps({"event": event, "step": step, **values}, allow_nan=False)
         self._append(line.encode() + b"\n")
         for sink in self.sinks:
-            sink(event, step, _numbers(values))
+            try:
+                sink(event, step, _numbers(values))
+            except Exception as error:  # of any library: no reason to lose the training
+                self.sinks = tuple(other for other in self.sinks if other is not sink)
+                warnings.warn(f"from step {step} on a log is left out: {error}", stacklevel=2)
 
     def _append(self, line: bytes) -> None:
         with open(self.file, "ab", buffering=len(line) + 1) as stream:  # written in one go
@@ -57,6 +62,8 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
         try:
             event = json.loads(line)
         except ValueError:  # cut short, or still being written
+            continue
+        if not (isinstance(event, dict) and {"event", "step"} <= event.keys()):
             continue
         if event["event"] == "start":
             events = [earlier for earlier in events if earlier["step"] <= event["step"]]

@@ -12,7 +12,7 @@ import numpy as np
 from ._checkpoint import save
 from ._config import Config
 from ._folder import Summary, accuracies, provenance, replicate_folder
-from ._metrics import Metrics, Sink
+from ._metrics import Metrics, Sink, read_metrics
 from ._replicates import member
 from ._train import Battery, TrainState
 from ._typed_file import atomic_write
@@ -22,6 +22,7 @@ class Record:
     """Writes one folder. It is given what all seeds did, and takes that of the `of`-th, or of all."""
 
     metrics: Metrics
+    best: float
 
     def __init__(
         self,
@@ -41,6 +42,9 @@ class Record:
         self.metrics.write(
             "start", step, time=now, tasks=self.battery.names, **self.about, **spread
         )
+        evaluated = [e for e in read_metrics(self.folder) if e["event"] == "evaluate"]
+        due = [e for e in evaluated if self.config.due(e["step"])]
+        self.best = max((e["mean_decision_accuracy"] for e in due), default=-1.0)
 
     def means(self, batches: dict[str, np.ndarray]) -> dict[str, float] | None:
         """Of the batches that were finite, if any was."""
@@ -58,17 +62,20 @@ class Record:
         if skipped[self.mine].any():
             self.metrics.write("skip", step, total=int(total[self.mine].sum()))
 
-    def evaluate(self, step: int, per_task: np.ndarray) -> None:
+    def evaluate(self, step: int, per_task: np.ndarray, state: TrainState) -> None:
         mine = per_task[self.mine]
         spread = {"seeds": mine.mean(1).tolist()} if len(mine) > 1 else {}
         means = accuracies(self.battery.names, mine.mean(0))
         self.metrics.write("evaluate", step, **means, **spread)
+        if self.config.due(step) and means["mean_decision_accuracy"] > self.best:
+            self.best = means["mean_decision_accuracy"]
+            self.keep(state, "best.eqx")
 
-    def keep(self, state: TrainState) -> None:
+    def keep(self, state: TrainState, name: str = "model.eqx") -> None:
         """Writes the network, if the folder is of one."""
         if self.config.seeds == 1:
             save(
-                self.folder / "model.eqx",
+                self.folder / name,
                 (state if self.of is None else member(state, self.of)).network,
                 config=self.config.model_dump(exclude_none=True),
                 tasks=self.battery.names,
@@ -83,6 +90,11 @@ class Record:
             seconds=round(seconds, 1),
             **accuracies(self.battery.names, per_task[self.mine].mean(0)),
         )
+
+    def diverged(self, step: int, norms: Iterable[np.ndarray], saved: int | None) -> None:
+        """The end of what has no summary: the last norms of the gradient, and what is left."""
+        means = [float(x[self.mine].mean()) for x in norms]
+        self.metrics.write("end", step, status="diverged", gradient_norms=means, checkpoint=saved)
 
     def end(self, summary: Summary) -> None:
         with atomic_write(self.folder / "summary.json") as stream:

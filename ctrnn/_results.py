@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ._config import Config
 from ._curves import differences
-from ._folder import open_run
+from ._folder import open_run, read_summary
 from ._metrics import read_metrics
 from ._typed_file import atomic_write
 
@@ -53,9 +53,11 @@ class RunState(NamedTuple):
 def on_disk(run: Path) -> OnDisk:
     """How far a run has come, by its files alone; "waiting" if it has not begun."""
     try:
-        return _read(run, (run / "metrics.jsonl").stat().st_mtime_ns)
+        seen = _read(run, (run / "metrics.jsonl").stat().st_mtime_ns)
     except (OSError, ValueError):
         return OnDisk("waiting", 0, None, None, {})
+    ended = read_summary(run)  # may have been written without the last event
+    return seen._replace(state=ended.status) if ended is not None and ended.done else seen
 
 
 @functools.lru_cache(maxsize=4096)

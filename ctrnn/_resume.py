@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
+from ._config import Config
 from ._train import TrainState
 from ._typed_file import CheckpointError
 
@@ -86,14 +87,25 @@ def _shapes(leaves: list) -> list:
     return [[str(x.dtype), *x.shape] for x in leaves]
 
 
-def save_state(manager, step: int, state: TrainState, accuracy: float) -> None:
-    """Saves in the background; atomic, and a no-op if this step is saved already.
+def _run_of(config: Config, state: TrainState) -> dict[str, Any]:
+    """What a checkpoint is of, beside its arrays: the settings, and the graph that they drew."""
+    graph, digest = state.network.graph, hashlib.sha256()
+    for indices in (graph.sources, graph.targets):
+        digest.update(np.asarray(indices).tobytes())
+    return {**config.model_dump(mode="json"), "graph": digest.hexdigest()}
+
+
+def save_state(manager, step: int, state: TrainState, accuracy: float, config: Config) -> None:
+    """Saves in the background; atomic. A no-op if this step is saved, or a weight is not finite.
 
     All arrays are one record of bytes, in the order of the tree: one file to write, one digest.
     """
     import orbax.checkpoint as ocp
 
     if manager.latest_step() == step:
+        return
+    weights = jax.tree.leaves(eqx.filter(state.network, eqx.is_inexact_array))
+    if not all(np.isfinite(np.asarray(x)).all() for x in weights):
         return
     leaves, _ = _split(state)
     shapes, record = _shapes(leaves), b"".join(np.asarray(x).tobytes() for x in leaves)
@@ -102,24 +114,30 @@ def save_state(manager, step: int, state: TrainState, accuracy: float) -> None:
         step,
         args=ocp.args.StandardSave({"state": record}),
         metrics={"accuracy": accuracy},
-        custom_metadata={"format": FORMAT, "leaves": shapes, "sha256": _digest(shapes, record)},
+        custom_metadata={
+            "format": FORMAT,
+            "run": _run_of(config, state),
+            "leaves": shapes,
+            "sha256": _digest(shapes, record),
+        },
         force=True,
     )
 
 
-def restore_state(manager, state: TrainState) -> TrainState:
+def restore_state(manager, state: TrainState, config: Config) -> TrainState:
     """The newest checkpoint that is intact, or `state` itself if there is none at all.
 
     Warns if newer ones are damaged, and moves these to the folder `damaged`.
 
     **Raises:**
 
-    `CheckpointError` if all are damaged, or one is of a newer format or of another network.
+    `CheckpointError` if all are damaged, or one is of a newer format or of another run.
     """
     leaves, join = _split(state)
+    run = _run_of(config, state)
     damaged: list[Path] = []
     for step in sorted(manager.all_steps(), reverse=True):
-        record = _read(manager, step, _shapes(leaves))
+        record = _read(manager, step, _shapes(leaves), run)
         if record is None:
             damaged.append(Path(manager.directory / str(step)))
             continue
@@ -134,13 +152,14 @@ def restore_state(manager, state: TrainState) -> TrainState:
     return state
 
 
-def _read(manager, step: int, shapes: list) -> np.ndarray | None:
+def _read(manager, step: int, shapes: list, run: dict[str, Any]) -> np.ndarray | None:
     """The record of one checkpoint; `None` if it is damaged."""
     import orbax.checkpoint as ocp
 
     where = manager.directory / str(step)
     try:
         about = manager.metadata(step).custom_metadata
+        its_run = about.get("run", {})  # at first they did not say
         version, found, digest = about["format"], about["leaves"], about["sha256"]
         if version == FORMAT:
             record = manager.restore(step, args=ocp.args.StandardRestore())["state"]
@@ -153,8 +172,12 @@ def _read(manager, step: int, shapes: list) -> np.ndarray | None:
             f"{where} is of checkpoint format {version}; this ctrnn reads format {FORMAT}: "
             "upgrade ctrnn-jax."
         )
-    if found != shapes:
-        raise CheckpointError(f"{where} is of another network than the run's config.toml.")
+    other = [name for name, value in its_run.items() if value != run.get(name)]
+    if other or found != shapes:
+        raise CheckpointError(
+            f"{where} is of another network than the run's config.toml: "
+            f"{' and '.join(other or ['the shapes'])} differ."
+        )
     return record
 
 

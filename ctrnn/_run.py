@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from ._config import Config
 from ._devices import anywhere, leads
-from ._folder import Summary, check_tasks, keys, read_summary
+from ._folder import Summary, alone_in, check_begun, keys, read_summary
 from ._metrics import Sink
 from ._network import RateNetwork
 from ._record import records
@@ -89,14 +89,31 @@ def train(
     **Raises:**
 
     `Diverged` if the loss or its gradient is not finite, more often in a row than
-    `config.skip_nonfinite`; `OSError` if something cannot be written. Checkpoints made before stay.
+    `config.skip_nonfinite`; `BlockingIOError` if another process trains in the folder; `OSError` if
+    something cannot be written. Checkpoints made before stay.
     [`ctrnn.CheckpointError`][] if none of the folder's checkpoints is intact, or if they are of
-    another network or of a newer format.
+    another run or of a newer format, or if the folder is of one of several seeds.
     """
-    done = read_summary(folder)
-    if done is not None and done.status != "interrupted":
-        return done
-    begun = time.monotonic()
+    with alone_in(folder):
+        done = read_summary(folder)
+        if done is not None and done.done:
+            return done
+        spent = done.seconds if done else 0.0
+        return _train(config, battery, folder, report, stop, mesh, sinks, spent)
+
+
+def _train(
+    config: Config,
+    battery: Battery,
+    folder: Path,
+    report: Callable[[Progress], None],
+    stop: Callable[[], bool],
+    mesh: Mesh | None,
+    sinks: Iterable[Sink],
+    spent: float,
+) -> Summary:
+    begun = time.monotonic() - spent
+    check_begun(folder, battery)
     state, steps, evaluate, place = _program(config, battery, mesh)
     written = records(folder, config, battery, sinks)
     whole, written = written[0], written if leads() else []
@@ -104,17 +121,16 @@ def train(
     def reached(per_task: np.ndarray) -> bool:
         return anywhere(bool(min(per_task.mean(1)) >= (config.target_accuracy or math.inf)))
 
-    check_tasks(folder, battery)
     for record in written:
         clear_drafts(record.folder)
     with open_checkpoints(folder) as manager:
-        state = place(restore_state(manager, state))
+        state = place(restore_state(manager, state, config))
         step, per_task = int(np.max(state.step)), evaluate(state.network)
         overall = per_task.mean(0)
         for record in written:
             record.start(step, shared_by=mesh.size if mesh else 1)
         status: Literal["finished", "reached target", "interrupted"] = "finished"
-        if step and reached(per_task):
+        if config.due(step) and reached(per_task):
             status = "reached target"
         recent, norms = [], collections.deque(maxlen=10)
         since = time.monotonic()
@@ -131,10 +147,11 @@ def train(
                 for record in written:
                     record.skip(step, ~finite, np.atleast_1d(state.opt_state.total_notfinite))
             else:
-                for record in written:
-                    record.metrics.write("end", step, status="diverged")
                 manager.wait_until_finished()
-                raise _diverged(step, seen, norms, config, folder, manager.latest_step())
+                saved = manager.latest_step()
+                for record in written:
+                    record.diverged(step, norms, saved)
+                raise _diverged(step, seen, norms, config, folder, saved)
             last = step == config.steps
             if step % _LOG_EVERY == 0 or last:
                 rate = len(recent) * config.batch_size / (time.monotonic() - since)
@@ -145,17 +162,21 @@ def train(
                     rate *= config.seeds
                     report(Progress(step, **means, trials_per_second=rate, per_task=overall))
                 recent, since = [], time.monotonic()
-            stopping = anywhere(stop())
-            if step % config.evaluate_every == 0 or last or stopping:
+            # Processes that ask each other wait for the slowest of them.
+            asking = jax.process_count() == 1 or step % _LOG_EVERY == 0
+            stopping = asking and anywhere(stop())
+            if config.due(step) or stopping:
+                paused = time.monotonic()
                 per_task = evaluate(state.network)
                 overall = per_task.mean(0)
                 for record in written:
-                    record.evaluate(step, per_task)
-                save_state(manager, step, state, float(np.mean(per_task)))
+                    record.evaluate(step, per_task, state)
+                accuracy = float(np.mean(per_task)) if config.due(step) else -1.0  # never the best
+                save_state(manager, step, state, accuracy, config)
                 for record in written:
                     record.keep(state)
-                recent, since = [], time.monotonic()
-                if reached(per_task):
+                since += time.monotonic() - paused
+                if config.due(step) and reached(per_task):
                     status = "reached target"
                 elif stopping and not last:
                     status = "interrupted"
@@ -239,5 +260,5 @@ def _diverged(
     return Diverged(
         f"training{which} diverged at step {step}: the loss is {seen['loss'][bad]} and its gradient's "
         f"norm {seen['gradient_norm'][bad]} (the norms before: {history}). {good}. "
-        "Try a lower --learning-rate or --gain, or --skip-nonfinite 5."
+        "Other settings mean a new run: try a lower --learning-rate or --gain, or --skip-nonfinite 5."
     )

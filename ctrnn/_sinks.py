@@ -87,10 +87,11 @@ def _wandb(folder: Path, config: Config) -> Sink:
                     id=earlier[-1].name.rsplit("-", 1)[1] if earlier else None,
                     resume="allow",
                 )
+                run.define_metric("*", step_metric="step")  # its own never goes back
             except library.Error as error:
-                raise ConnectionError(f"W&B does not start ({error})") from error
+                raise RuntimeError(f"W&B does not start ({error})") from error
             return
-        run.log({f"{event}/{name}": value for name, value in numbers.items()}, step=step)
+        run.log({"step": step} | {f"{event}/{name}": value for name, value in numbers.items()})
         if event == "end":
             run.finish()
 

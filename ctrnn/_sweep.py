@@ -38,7 +38,9 @@ def combinations(base: Mapping[str, Any], vary: Mapping[str, Sequence[Any]]) -> 
         runs = ctrnn.combinations(dict(tasks="20"), dict(sparsity=[0.04, 1], seed=[0, 1, 2]))
         ```
     """
-    seeds = {"seed": vary.get("seed", [base.get("seed", 0)])}
+    shared = Config(**base)
+    base = {**base, "seeds": 1}  # a run for each
+    seeds = {"seed": vary.get("seed", [one.seed for one in shared.replicates()])}
     vary = {field: values for field, values in vary.items() if field != "seed"} | seeds
     runs = {}
     for values in itertools.product(*vary.values()):

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .._curves import Curves, base_and_variant
-from ._style import COLOURS, plain, plot_spread
+from ._style import colours, plain, plot_spread
 
 
 def learning_figure(curves: Curves, families: Mapping[str, str]) -> Figure:
@@ -14,7 +14,8 @@ def learning_figure(curves: Curves, families: Mapping[str, str]) -> Figure:
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
     trials = curves.trials / 1000
-    for family, colour in zip(dict.fromkeys(families.values()), COLOURS, strict=False):
+    kinds = list(dict.fromkeys(families[task] for task in curves.tasks))
+    for family, colour in zip(kinds, colours(len(kinds)), strict=True):
         members = [families[task] == family for task in curves.tasks]
         label = f"{family} ({sum(members)} tasks)"
         plot_spread(axes, trials, curves.per_task[..., members].mean(-1), color=colour, label=label)
@@ -38,7 +39,7 @@ def tasks_figure(curves: Curves, families: Mapping[str, str]) -> Figure:
     tallest = max(map(len, columns))
     figure = Figure(figsize=(1 + 4 * len(kinds), 1.5 + 0.17 * tallest), layout="constrained")
     panels = figure.subplots(1, len(kinds), squeeze=False)[0]
-    for axes, kind, colour, column in zip(panels, kinds, COLOURS, columns, strict=False):
+    for axes, kind, colour, column in zip(panels, kinds, colours(len(kinds)), columns, strict=True):
         column = sorted(column, key=lambda task: final[task].mean())
         places = np.arange(len(column))
         axes.barh(places, [final[task].mean() for task in column], color=colour, height=0.75)

@@ -59,6 +59,38 @@ def test_what_happened_again_is_read_once(tmp_path):
     assert ctrnn.read_metrics(tmp_path)[-1]["again"]
 
 
+def test_what_is_no_event_is_passed_over(tmp_path):
+    Metrics(tmp_path / "metrics.jsonl").write("start", 0)
+    with open(tmp_path / "metrics.jsonl", "a") as stream:
+        stream.write('5\nnull\n[1]\n{"step": 3}\n"event"\n')
+    assert [e["event"] for e in ctrnn.read_metrics(tmp_path)] == ["start"]
+
+
+def test_a_log_that_fails_is_left_out_with_one_warning(tmp_path):
+    def full(event, step, numbers):
+        raise ConnectionError("no way there")
+
+    seen = []
+    sinks = [full, lambda event, step, numbers: seen.append(step)]
+    metrics = Metrics(tmp_path / "metrics.jsonl", sinks)
+    with pytest.warns(UserWarning, match="from step 1 on a log is left out: no way") as said:
+        metrics.write("train", 1)
+        metrics.write("train", 2)
+    assert len(said) == 1 and seen == [1, 2]
+    assert [e["step"] for e in ctrnn.read_metrics(tmp_path)] == [1, 2]
+
+
+def test_evaluating_hides_no_batch_from_the_training_curve(tmp_path):
+    curves = []
+    for every in (4, 20):
+        folder, config = tmp_path / str(every), ctrnn.Config(**TINY | {"evaluate_every": every})
+        ctrnn.create_run(folder, config, BATTERY)
+        ctrnn.train(config, BATTERY, folder)
+        events = [e for e in ctrnn.read_metrics(folder) if e["event"] == "train"]
+        curves.append([(e["step"], e["loss"]) for e in events])
+    assert curves[0] == curves[1]
+
+
 def records(content):
     """Of a file of TensorBoard: a length and its checksum, that many bytes and their checksum."""
     while content:

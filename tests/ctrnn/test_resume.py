@@ -1,6 +1,7 @@
 """A run survives kills, damage and a full disk, and goes on to the same bits."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import random
@@ -19,12 +20,15 @@ import pytest
 
 import ctrnn
 import tasks
+from ctrnn._folder import alone_in
 from ctrnn._resume import open_checkpoints, restore_state, save_state
 
 TINY = dict(
     tasks="go,dm1", neurons="6x6", sparsity=0.15, dt=100.0, batch_size=8, warmup=2, evaluate_every=3,
     evaluation_trials=2,
 )  # fmt: skip
+
+SETTINGS = ctrnn.Config(**TINY)
 
 
 def command(folder, *words):
@@ -112,7 +116,7 @@ def three(tmp_path_factory, start):
     folder = tmp_path_factory.mktemp("three")
     with open_checkpoints(folder) as manager:
         for step, accuracy in ((3, 0.9), (7, 0.1), (8, 0.2), (9, 0.3)):
-            save_state(manager, at(start, step), accuracy)
+            save_state(manager, step, at(start, step), accuracy, SETTINGS)
     return folder
 
 
@@ -121,9 +125,9 @@ def run(tmp_path, three):
     return shutil.copytree(three, tmp_path / "run")
 
 
-def restored(folder, start):
+def restored(folder, start, settings=SETTINGS):
     with open_checkpoints(folder) as manager:
-        return restore_state(manager, start)
+        return restore_state(manager, start, settings)
 
 
 def files(step):
@@ -132,9 +136,9 @@ def files(step):
 
 def test_the_newest_and_the_best_are_kept_also_after_a_resumption(run, start):
     with open_checkpoints(run) as manager:
-        state = restore_state(manager, start)
+        state = restore_state(manager, start, SETTINGS)
         assert int(state.step) == 9 and float(state.network.bias[0]) == 9
-        save_state(manager, at(start, 10), 0.3)
+        save_state(manager, 10, at(start, 10), 0.3, SETTINGS)
     assert sorted(int(f.name) for f in (run / "checkpoints").iterdir()) == [3, 9, 10]
 
 
@@ -192,6 +196,12 @@ def test_a_newer_format_and_another_network_are_refused(run, start):
     before = {f: f.read_bytes() for f in files(run)}
     with pytest.raises(ctrnn.CheckpointError, match="of another network"):
         restored(run, other)
+    with pytest.raises(ctrnn.CheckpointError, match="toml: learning_rate and seed differ"):
+        restored(run, start, ctrnn.Config(**TINY, seed=1, learning_rate=0.5))
+    network = SETTINGS.network(33, 2, 17, key=ctrnn.keys(1).network)
+    other = ctrnn.start_training(network, SETTINGS.optimiser(), 2, key=ctrnn.keys(0).training)
+    with pytest.raises(ctrnn.CheckpointError, match="toml: graph differ"):
+        restored(run, other)
     assert before == {f: f.read_bytes() for f in files(run)}
     file = run / "checkpoints" / "9" / "_CHECKPOINT_METADATA"
     about = json.loads(file.read_text())
@@ -245,6 +255,68 @@ def test_a_full_disk_and_a_read_only_one(small_disk, tmp_path):
     battery = tasks.Battery.select("go,dm1")
     ctrnn.train(ctrnn.open_run(tmp_path / "whole"), battery, tmp_path / "whole")
     assert evaluations(folder) == evaluations(tmp_path / "whole")
+
+
+def asked(times):
+    count = iter(range(1, 10**6))
+    return lambda: next(count) >= times
+
+
+BATTERY = tasks.Battery.select("go,dm1")
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_interruptions_change_neither_where_a_target_ends_a_run_nor_its_best(tmp_path, seeds):
+    config = ctrnn.Config(**TINY, steps=7, target_accuracy=1e-9, seeds=seeds)
+    for name in ("whole", "parts"):
+        ctrnn.create_run(tmp_path / name, config, BATTERY)
+    whole = ctrnn.train(config, BATTERY, tmp_path / "whole")
+    for step in (1, 2):
+        first = ctrnn.train(config, BATTERY, tmp_path / "parts", stop=asked(1))
+        assert (first.status, first.step) == ("interrupted", step)
+    parts = ctrnn.train(config, BATTERY, tmp_path / "parts")
+    assert dataclasses.replace(parts, seconds=whole.seconds) == whole
+    assert seeds > 1 or (whole.status, whole.step) == ("reached target", 3)
+    one = "." if seeds == 1 else "seed-1"
+    best = [ctrnn.read_arrays(tmp_path / name / one / "best.eqx")[1] for name in ("whole", "parts")]
+    for a, b in zip(*map(dict.values, best), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_best_is_that_of_the_highest_evaluation(tmp_path):
+    config = ctrnn.Config(**TINY | dict(steps=12, learning_rate=0.3, evaluate_every=1))
+    ctrnn.create_run(tmp_path / "run", config, BATTERY)
+    ctrnn.train(config, BATTERY, tmp_path / "run", stop=asked(7))
+    ctrnn.train(config, BATTERY, tmp_path / "run")
+    highest = max(e["mean_decision_accuracy"] for e in evaluations(tmp_path / "run"))
+    network, _ = ctrnn.load(tmp_path / "run" / "best.eqx")
+    measure = ctrnn.make_evaluation(
+        BATTERY, trials_per_task=2, integration=config.integration(), key=ctrnn.keys(0).held_out
+    )
+    assert float(measure(network).mean()) == pytest.approx(highest)
+
+
+def test_one_process_trains_in_a_folder(tmp_path):
+    config = begin(tmp_path / "run", 4)
+    in_use = pytest.raises(BlockingIOError, match="run is being trained by another process")
+    with alone_in(tmp_path / "run"), in_use:
+        ctrnn.train(config, BATTERY, tmp_path / "run")
+    assert ctrnn.train(config, BATTERY, tmp_path / "run").step == 4
+
+
+def test_one_of_several_seeds_is_not_gone_on_with_alone(tmp_path):
+    config = ctrnn.Config(**TINY, steps=4, seeds=2)
+    ctrnn.create_run(tmp_path / "run", config, BATTERY)
+    alone = tmp_path / "run" / "seed-1"
+    with pytest.raises(ctrnn.CheckpointError, match=f"--resume {tmp_path / 'run'}`"):
+        ctrnn.train(ctrnn.open_run(alone), BATTERY, alone)
+
+
+def test_what_is_not_finite_is_not_saved(tmp_path, start):
+    poisoned = eqx.tree_at(lambda s: s.network.bias, start, jnp.full(36, jnp.nan))
+    with open_checkpoints(tmp_path) as manager:
+        save_state(manager, 1, poisoned, 0.5, SETTINGS)
+        assert manager.latest_step() is None
 
 
 def test_a_run_that_is_done_is_left_as_it_is(tmp_path):

@@ -1,6 +1,7 @@
 """Sweeps on this machine: what runs there are, and that none is lost. Slurm has its own tests."""
 
 import csv
+import dataclasses
 import io
 import itertools
 import json
@@ -18,7 +19,9 @@ from typer.testing import CliRunner
 
 import cli
 import ctrnn
+import tasks
 from ctrnn._cluster import Job, Local
+from ctrnn._metrics import Metrics
 from ctrnn._terminal import _sweep_table
 
 TINY = "--tasks go,dm1 --neurons 6x6 --sparsity 0.15 --dt 100 --batch-size 8".split()
@@ -49,6 +52,24 @@ def test_combinations_are_the_product_and_their_names_say_what_differs():
     assert "sparsity-0.01_neurons-16x16_seed-3" in runs
     for name, config in runs.items():
         assert f"seed-{config.seed}" in name and config.neurons in name and "tasks" not in name
+
+
+def test_several_seeds_are_a_run_each_and_a_wrong_one_is_named():
+    runs = ctrnn.combinations(dict(seed=3, seeds=2), dict(sparsity=[0.1, 1]))
+    assert {(c.seed, c.seeds) for c in runs.values()} == {(3, 1), (4, 1)} and len(runs) == 4
+    with pytest.raises(pydantic.ValidationError, match="seed"):
+        ctrnn.combinations(dict(seed="x"), {})
+
+
+def test_a_summary_outweighs_the_events(tmp_path):
+    run = tmp_path / "run"
+    config = ctrnn.Config(tasks="go", neurons="5x5")
+    ctrnn.create_run(run, config, tasks.Battery.select("go"))
+    Metrics(run / "metrics.jsonl").write("start", 0)
+    assert ctrnn.on_disk(run).state == "running"
+    summary = ctrnn.Summary("finished", 9, 9, 1.0, 0.5, 0.5, {"go": 0.5})
+    (run / "summary.json").write_text(json.dumps(dataclasses.asdict(summary)))
+    assert ctrnn.on_disk(run).done
 
 
 def test_a_value_twice_is_one_run_and_a_bad_one_is_named():
