@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import fcntl
-import functools
 import json
 import platform
 import subprocess
@@ -182,7 +181,6 @@ def provenance(config: Config) -> dict[str, Any]:
     }
 
 
-@functools.cache
 def _git() -> dict[str, Any] | None:
     """The commit of the working directory: of one's own battery, or of these sources."""
 

@@ -29,12 +29,13 @@ class Record:
         folder: Path,
         config: Config,
         battery: Battery,
+        about: dict[str, Any],
         of: int | None = None,
         sinks: Iterable[Sink] = (),
     ):
         self.folder, self.config, self.battery, self.of = folder, config, battery, of
         self.mine, self.sinks = slice(None) if of is None else slice(of, of + 1), sinks
-        self.about = provenance(config)
+        self.about = about | {"seed": config.seed}
 
     def start(self, step: int, **spread: Any) -> None:
         self.metrics = Metrics(self.folder / "metrics.jsonl", self.sinks)
@@ -104,9 +105,10 @@ class Record:
 
 def records(folder: Path, config: Config, battery: Battery, sinks: Iterable[Sink]) -> list[Record]:
     """That of the whole, and where there are several seeds, one of each."""
+    about = provenance(config)
     each = [
-        Record(replicate_folder(folder, one.seed), one, battery, of=i)
+        Record(replicate_folder(folder, one.seed), one, battery, about, of=i)
         for i, one in enumerate(config.replicates())
     ]
-    whole = Record(folder, config, battery, sinks=sinks)
+    whole = Record(folder, config, battery, about, sinks=sinks)
     return [whole, *(each if config.seeds > 1 else ())]

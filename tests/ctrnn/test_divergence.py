@@ -59,7 +59,9 @@ def test_divergence_names_step_norms_and_the_last_good_checkpoint(tmp_path):
     with pytest.raises(ctrnn.Diverged) as error:
         train(folder, some, steps=40, seed=3)
     said, step = str(error.value), events(folder, "end")[-1]["step"]
-    assert events(folder, "end")[-1]["status"] == "diverged"
+    end = events(folder, "end")[-1]
+    assert end["status"] == "diverged" and end["checkpoint"] == (step - 1) // 4 * 4
+    assert len(end["gradient_norms"]) == min(step - 1, 10)
     assert f"diverged at step {step}: the loss is nan" in said
     history = said.split("before: ")[1].split(")")[0].split(", ")
     assert len(history) == min(step - 1, 10) and all(math.isfinite(float(x)) for x in history)

@@ -198,7 +198,8 @@ def test_a_newer_format_and_another_network_are_refused(run, start):
         restored(run, other)
     with pytest.raises(ctrnn.CheckpointError, match="toml: learning_rate and seed differ"):
         restored(run, start, ctrnn.Config(**TINY, seed=1, learning_rate=0.5))
-    network = SETTINGS.network(33, 2, 17, key=ctrnn.keys(1).network)
+    scattered = ctrnn.Config(**TINY, connectivity="random")
+    network = scattered.network(33, 2, 17, key=ctrnn.keys(0).network)
     other = ctrnn.start_training(network, SETTINGS.optimiser(), 2, key=ctrnn.keys(0).training)
     with pytest.raises(ctrnn.CheckpointError, match="toml: graph differ"):
         restored(run, other)

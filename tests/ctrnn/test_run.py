@@ -97,6 +97,24 @@ def test_an_existing_folder_is_not_reused(tmp_path):
     assert (tmp_path / "run" / "config.toml").read_text() == before
 
 
+def test_a_config_that_was_not_written_is_no_run(tmp_path):
+    (tmp_path / "config.toml").write_bytes(b"")
+    with pytest.raises(ValueError, match="no version"):
+        ctrnn.open_run(tmp_path)
+
+
+def test_the_seconds_of_all_attempts_are_counted(tmp_path):
+    first = make(tmp_path / "run", stop_after(7))
+    assert make(tmp_path / "run").seconds >= first.seconds
+
+
+def test_replicates_are_in_the_order_of_their_seeds(tmp_path):
+    for seed in (10, 2, 9):
+        (tmp_path / f"seed-{seed}").mkdir()
+        (tmp_path / f"seed-{seed}" / "metrics.jsonl").touch()
+    assert [run.name for run in ctrnn.replicates(tmp_path)] == ["seed-2", "seed-9", "seed-10"]
+
+
 def test_a_line_cut_short_is_left_out_of_the_metrics(tmp_path):
     make(tmp_path / "run")
     file = tmp_path / "run" / "metrics.jsonl"
