@@ -141,7 +141,7 @@ class Slurm:
         others = {k: v for k, v in options.items() if k not in known}
         limit = {"array_parallelism": at_once} if at_once else {}
         self._executor.update_parameters(
-            **{"time": _MINUTES, "job_name": "ctrnn", **limit, **known},
+            **{"time": _MINUTES, "job_name": f"ctrnn-{folder.name}", **limit, **known},
             additional_parameters=others,
         )
         self._register = self._folder / "slurm.json"
