@@ -135,7 +135,7 @@ def set_leaf(index, **changes):
         (dict(network=lambda n: n | {"train_tau": 1}), "train_tau"),
         (dict(network=lambda n: n | {"size": 7}), "input_weights"),
         (dict(network=lambda n: n | {"space": {"kind": "klein bottle"}}), "does not describe"),
-        (dict(network=lambda n: n | {"space": {"kind": "sheet", "rows": 4, "columns": 4}}), "16"),
+        (dict(network=lambda n: n | {"space": n["space"] | {"rows": 4, "columns": 4}}), "16"),
     ],
 )
 def test_a_header_that_does_not_fit_is_refused(tmp_path, changes, words):
