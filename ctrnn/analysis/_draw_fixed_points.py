@@ -136,8 +136,9 @@ def draw_ring(
     points: np.ndarray,
     values: np.ndarray,
 ) -> None:
-    """Trajectories [time, directions, neurons] coloured by direction, the slow ring, the points
-    followed round the stimuli, and fixed or slow points: filled if stable, open if not, small where not linearised; on the plane where the ring spreads."""
+    """Trajectories [time, directions, neurons] coloured by direction, the slowest states nearby, the
+    points followed round the stimuli, and fixed or slow points (filled if stable, open if not), on
+    the plane where the states at the end spread."""
     plane = principal_components(during[-1], 2)
     directions = during.shape[1]
     for i in range(0, directions, max(1, directions // 16)):
@@ -179,10 +180,13 @@ def draw_drift(axes: Axes, drift: dict[str, np.ndarray]) -> None:
         angle = np.linspace(0, 360, len(values) + 1)
         style = "-" if name == "visited" else "--"
         axes.plot(angle, np.append(values, values[0]), style, label=f"{name} ring")
+    if not drift:
+        axes.set_axis_off()
+        axes.set_title("No ring: angles go back and forth")
+        return
     axes.axhline(0, color="0.6", linewidth=0.8, zorder=0)
     axes.set(xlabel="direction held (°)", ylabel="drift (°/s)", xticks=[0, 90, 180, 270, 360])
     axes.set_title(
-        "Drift along the ring" if len(drift) == 2 else "No slow ring" if drift else "No ring"
+        "Drift along the ring" if len(drift) == 2 else f"Drift: {next(iter(drift))} ring only"
     )
-    if drift:
-        axes.legend(fontsize=8)
+    axes.legend(fontsize=8)

@@ -20,6 +20,12 @@ from ._state_space import principal_components
 _Field = Callable[[Array], Array]
 
 
+def dense_weights(network: RateNetwork) -> Float[Array, "targets sources"]:
+    """W as a matrix, signed by Dale's law if it holds."""
+    graph, weights, n = network.graph, network.synaptic_weights, network.size
+    return jnp.zeros((n, n), weights.dtype).at[graph.targets, graph.sources].set(weights)
+
+
 class HeldField(eqx.Module):
     """dy/dt of a network under a constant input, in rates per ms: a function of the state alone.
 
@@ -48,11 +54,7 @@ class HeldField(eqx.Module):
         - `network`: the network; its weights are held as a matrix.
         - `inputs`, `context`: the input and the rule that are held.
         """
-        graph, n = network.graph, network.size
-        weights = network.synaptic_weights
-        self.weights = (
-            jnp.zeros((n, n), weights.dtype).at[graph.targets, graph.sources].set(weights)
-        )
+        self.weights = dense_weights(network)
         self.drive = _drive(network, inputs, context)
         self.tau, self.phi, self.form = network.tau, network.phi, network.form
 
@@ -237,7 +239,8 @@ def slow_ring(
     Each state moves only at right angles to the curve, to where |F| is least: on a continuous
     attractor, which imperfections break up into a few fixed points, this is the slow curve that
     joins them. Neighbours may part or pass each other on the way, on a flow that has no such curve:
-    ask [`ctrnn.analysis.ring_turns`][]. See Ságodi et al., "Back to the continuous attractor", NeurIPS (2024).
+    ask [`ctrnn.analysis.ring_turns`][]. See Ságodi et al., "Back to the continuous attractor",
+    NeurIPS (2024).
 
     **Arguments:**
 

@@ -10,8 +10,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgb
 
 from .._space import AbstractSpace
-
-OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#F0E442", "#000000")
+from ..plotting._style import OKABE_ITO
 
 STYLE: dict[Any, Any] = {
     "axes.prop_cycle": cycler(color=OKABE_ITO),
