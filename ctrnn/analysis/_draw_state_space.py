@@ -102,7 +102,8 @@ def state_space_section(subject: Subject) -> Section:
             "Noiseless trials as curves in the space of rates, solved with an adaptive step and saved "
             f"every {_EVERY:g} ms. Demixed axes (Kobak et al. 2016) each show one factor of the trials. "
             f"The participation ratio, of {_TRIALS} trials of each task without their fixation, says "
-            "how many dimensions it fills. A network that times an interval has to keep moving through it; one that only waits may stand still."
+            "how many dimensions it fills. A network that times an interval has to keep moving through "
+            "it; one that only waits may stand still."
         ),
         numbers=numbers,
         figures=figures,

@@ -10,7 +10,8 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgb
 
 from .._space import AbstractSpace
-from ..plotting._style import OKABE_ITO
+
+OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#F0E442", "#000000")
 
 STYLE: dict[Any, Any] = {
     "axes.prop_cycle": cycler(color=OKABE_ITO),

@@ -9,8 +9,9 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Okabe & Ito (2008), Color universal design; yellow is faint on white, and black is kept for means.
-OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#F0E442", "#000000")
+from ..analysis._style import OKABE_ITO
+
+# Yellow is faint on white, and black is kept for means.
 COLOURS = OKABE_ITO[:6]
 
 
