@@ -131,11 +131,12 @@ def _draw_errors(errors: dict[str, dict[str, Any]]) -> Figure:
     right = other.subplots()
     error = table("error")
     left.plot(intervals, error.mean(0), "o-", markersize=4, label="network, mean of the tasks")
-    left.plot(intervals, table("ideal").mean(0), "--", color="black", label="ideal, upper bound")
-    left.set(ylabel="mean absolute error (degrees)", ylim=(0, None), title="Error of the responses")
+    left.plot(intervals, table("ideal").mean(0), "--", color="black", label="ideal, upper bound",
+              clip_on=False, zorder=3)  # fmt: skip
+    left.set(ylabel="mean error (degrees)", ylim=(0, None), title="Error of the responses")
     left.legend()
     below.plot(intervals, table("responded").mean(0), "o-", markersize=4)
-    below.set(xlabel="interval timed (ms)", ylabel="fraction responded", ylim=(0, 1.04))
+    below.set(xlabel="interval timed (ms)", ylabel="responded", ylim=(0, 1.04))
     step = min(np.diff(intervals), default=100)
     image = right.imshow(
         error, aspect="auto", vmin=0, cmap="viridis",

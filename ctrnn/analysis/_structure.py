@@ -261,7 +261,7 @@ def _draw_modules(drawn, space: AbstractSpace) -> Figure:
     np.add.at(shared, (after, before), 1)
     row, colour = linear_sum_assignment(-shared)
     matched = {"before": before, "after": colour[np.argsort(row)][after]}
-    figure = Figure(figsize=(10, 5), layout="constrained")
+    figure = Figure(figsize=(10, 5.6), layout="constrained")
     for panel, (when, labels) in zip(figure.subplots(1, 2), matched.items(), strict=True):
         draw_sheet(panel, space, group_colours(labels))
         panel.set_title(f"{drawn[when][1].max() + 1} modules, {when} training", fontsize=10)
