@@ -134,7 +134,7 @@ def small_world(
         raise Cannot(f"{edges} ties among {size} neurons are too many or too few to rewire.")
     rng = np.random.default_rng(seed)
     starts = rng.choice(size, min(sources, size), replace=False)
-    *own, joined = _clustering_and_path(adjacency, starts)
+    clustering, length, joined = _clustering_and_path(adjacency, starts)
     if joined < 0.5:
         raise Cannot(f"paths join only {joined:.0%} of all pairs of neurons.")
     drawn = []
@@ -148,8 +148,10 @@ def small_world(
         drawn.append(_clustering_and_path(rewired, starts))
     control = np.mean(drawn, axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.divide(own[0], control[0]) / np.divide(own[1], control[1])
-    return SmallWorld(*own, float(control[0]), float(control[1]), float(ratio), joined)
+        ratio = np.divide(clustering, control[0]) / np.divide(length, control[1])
+    return SmallWorld(
+        clustering, length, float(control[0]), float(control[1]), float(ratio), joined
+    )
 
 
 def _clustering_and_path(adjacency: np.ndarray, starts: np.ndarray) -> tuple[float, float, float]:
