@@ -18,10 +18,13 @@ from ._fixed_points import eigenvalues as eigenvalues
 from ._fixed_points import fixed_points as fixed_points
 from ._fixed_points import follow as follow
 from ._fixed_points import ring_drift as ring_drift
+from ._fixed_points import ring_turns as ring_turns
 from ._fixed_points import slow_ring as slow_ring
+from ._lesions import cut_synapses as cut_synapses
 from ._lesions import damage as damage
 from ._lesions import disc as disc
 from ._lesions import lesion_centres as lesion_centres
+from ._lesions import patch as patch
 from ._lesions import pulse_accuracy as pulse_accuracy
 from ._lesions import random_pattern as random_pattern
 from ._lesions import scale_synapses as scale_synapses
@@ -80,6 +83,7 @@ from ._trials import longest_delays as longest_delays
 from ._trials import memory_task as memory_task
 from ._trials import ring_spec as ring_spec
 from ._variance import normalised_variance as normalised_variance
+from ._variance import task_clusters as task_clusters
 from ._variance import task_variance as task_variance
 from ._variance import task_variances as task_variances
 from ._variance import variance_section as variance_section

@@ -19,7 +19,7 @@ from ._psychometrics import (
     reaction_times,
     response_angle,
 )
-from ._questions import answers, frame_inputs, input_noise, with_coherence
+from ._questions import answers, frame_inputs, input_noise, last_decision, with_coherence
 from ._subject import aligned, responses, task_spec
 
 _LEVELS = np.array(
@@ -108,9 +108,7 @@ def psychometric(
 
 
 def _last_outputs(trial: Trials, outputs: Array) -> np.ndarray:
-    decision = np.asarray(trial.decision)
-    last = decision.shape[1] - 1 - decision[:, ::-1].argmax(1)
-    return np.asarray(outputs)[last, np.arange(len(last))]
+    return np.asarray(outputs)[last_decision(trial), np.arange(outputs.shape[1])]
 
 
 def interval_error(
@@ -140,8 +138,10 @@ def interval_error(
 
     **Returns:**
 
-    By name, in degrees per interval: `error`, the mean absolute error; `bias`, the mean signed one
-    (positive the way that directions count); `ideal`. None where no trial asks for a response.
+    By name, per interval: `responded`, the fraction of the trials which ask for a response whose
+    answer is not to keep fixating; and of these, in degrees, `error`, the mean absolute error, and
+    `bias`, the mean signed one (positive the way that directions count); `ideal`. None where there is
+    no such trial.
 
     !!! example
 
@@ -157,7 +157,9 @@ def interval_error(
     trial, trajectory = responses(network, battery, spec, integration=integration, key=response_key)
     label = answers(trial)[1]
     goes = label > 0
-    angle = np.asarray(response_angle(jnp.asarray(_last_outputs(trial, trajectory.outputs))))
+    outputs = _last_outputs(trial, trajectory.outputs)
+    responded = outputs.argmax(1) > 0
+    angle = np.asarray(response_angle(jnp.asarray(outputs)))
     error = np.asarray(circular_difference(angle, (label - 1) * (2 * np.pi / ring)))
 
     clean = frame_inputs(battery, battery.render(spec))
@@ -175,15 +177,16 @@ def interval_error(
         cost = np.abs(np.asarray(circular_difference(turned, np.zeros(1))))
         ideal += np.where(answers(other)[1] > 0, wrong * cost, 0)
 
-    def mean(x):
-        rows = zip(np.degrees(x).reshape(count, -1), goes.reshape(count, -1), strict=True)
-        return [float(row[go].mean()) if go.any() else None for row, go in rows]
+    def mean(x, of):
+        rows = zip(x.reshape(count, -1), of.reshape(count, -1), strict=True)
+        return [float(row[some].mean()) if some.any() else None for row, some in rows]
 
     return {
         "interval (ms)": intervals.tolist(),
-        "error": mean(np.abs(error)),
-        "bias": mean(error),
-        "ideal": mean(ideal),
+        "responded": mean(responded, goes),
+        "error": mean(np.degrees(np.abs(error)), goes & responded),
+        "bias": mean(np.degrees(error), goes & responded),
+        "ideal": mean(np.degrees(ideal), goes),
     }
 
 

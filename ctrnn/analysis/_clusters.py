@@ -17,7 +17,7 @@ class Clusters(NamedTuple):
 
 
 def cluster(
-    profiles: Float[np.ndarray, "profiles tasks"], most: int = 30, seed: int = 0
+    profiles: Float[np.ndarray, "profiles tasks"], most: int = 20, seed: int = 0
 ) -> Clusters:
     """K-means clusters, as many as make the mean silhouette largest.
 
@@ -27,7 +27,7 @@ def cluster(
     **Arguments:**
 
     - `profiles`: one row per neuron, such as its normalised task variance.
-    - `most`: the largest number of clusters tried, from 2.
+    - `most`: the largest number of clusters tried, from 2; no more than a quarter of the profiles.
     - `seed`: of the starts of k-means.
 
     **Returns:**
@@ -52,8 +52,8 @@ def cluster(
     points, found, silhouettes = profiles.astype(np.float32), {}, {}
     distances = metrics.pairwise_distances(points)
     np.fill_diagonal(distances, 0)
-    for k in range(2, min(most, different - 1) + 1):
-        found[k] = learn.KMeans(k, n_init=2, random_state=seed).fit_predict(points)
+    for k in range(2, max(2, min(most, different // 4)) + 1):
+        found[k] = learn.KMeans(k, n_init=10, random_state=seed).fit_predict(points)
         silhouettes[k] = float(metrics.silhouette_score(distances, found[k], metric="precomputed"))
     labels = found[max(silhouettes, key=lambda k: silhouettes[k])]
     order = np.argsort(-np.bincount(labels), kind="stable")
@@ -94,6 +94,10 @@ def agreement(
 
     `Agreement(mean, shuffled, p)` with p one-sided and never below `1 / (shuffles + 1)`.
 
+    **Raises:**
+
+    `Cannot` if no pair takes part, or if a similarity is not a number.
+
     !!! example
 
         ```python
@@ -104,6 +108,8 @@ def agreement(
     place = np.cumsum(member) - 1
     both = member[first] & member[second]
     first, second = place[first[both]], place[second[both]]
+    if not len(first) or np.isnan(similarity).any():
+        raise Cannot("no two of these neurons are active and paired, with a similarity to compare.")
     rng = np.random.default_rng(seed)
     orders = (rng.permutation(len(similarity)) for _ in range(shuffles))
     shuffled = np.array([similarity[order[first], order[second]].mean() for order in orders])
@@ -153,6 +159,10 @@ def agreement_by_distance(
         ```
     """
     first, second = np.triu_indices(space.size, 1)
+    both = member[first] & member[second]
+    first, second = first[both], second[both]
+    if not len(first):
+        raise Cannot("fewer than two of these neurons are active.")
     if len(first) > 300_000:
         kept = np.random.default_rng(seed).choice(len(first), 300_000, replace=False)
         first, second = first[kept], second[kept]

@@ -8,8 +8,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
-# Darkened, for its lightest colour is nearly white.
-_CYCLE = ListedColormap(0.78 * colormaps["twilight_shifted"](np.linspace(0, 1, 256))[:, :3])
+# A hue for every direction, darker than full so that yellow shows on white.
+_CYCLE = ListedColormap(0.85 * colormaps["hsv"](np.linspace(0, 1, 256))[:, :3])
 
 
 def direction_colour(i: int, count: int) -> Any:

@@ -17,13 +17,15 @@ from ._fixed_points import (
     fixed_points,
     follow,
     ring_drift,
+    ring_turns,
     slow_ring,
 )
 from ._state_space import principal_components
 from ._subject import Section, Subject
 from ._trials import Between, memory_task, ring_spec
 
-_POINTS, _LINEARISED, _STEPS = 32, 8, 300
+_POINTS, _LINEARISED, _STEPS = 32, 8, 2000
+_STILL = 1e-5  # rates per ms: below it a point is fixed, to rounding
 
 
 def fixed_points_section(subject: Subject) -> Section:
@@ -55,18 +57,32 @@ def fixed_points_section(subject: Subject) -> Section:
     points = fixed_points(field, starts, steps=_STEPS)
     values = eigenvalues(field, points.states[:_LINEARISED])
     ring = slow_ring(field, visited, steps=_STEPS)
-    drift = {
-        "visited": np.rad2deg(np.asarray(ring_drift(field, visited)[0])) * 1000,
-        "slow": np.rad2deg(np.asarray(ring_drift(field, ring)[0])) * 1000,
-    }
+    rings = {"visited": visited, "slow": ring}
+    drift, about = {}, {}
+    for name, states in rings.items():
+        along, across = map(np.asarray, ring_drift(field, states))
+        turns, ordered = ring_turns(states)
+        about[name] = {"turns": turns, "angles_in_order": ordered,
+                       "largest_speed_across_per_s": float(1000 * across.max())}  # fmt: skip
+        if ordered and abs(turns) == 1:  # else there is no ring to drift along
+            drift[name] = np.rad2deg(along) * 1000
+            about[name]["median_drift_deg_per_s"] = float(np.median(np.abs(drift[name])))
+            about[name]["largest_drift_deg_per_s"] = float(np.abs(drift[name]).max())
+    moved = np.linalg.norm(np.asarray(ring - visited), axis=1)
+    radius = np.linalg.norm(np.asarray(visited - visited.mean(0)), axis=1).mean()
+    about["slow"]["median_distance_moved_per_radius"] = float(np.median(moved) / radius)
     shown = path.evaluate((stimulus + onset) / 2)[::2]
-    driven, driven_speed = follow(network, shown, rule, visited[0], steps=_STEPS)
+    lap = jnp.concatenate([shown, shown[:1]])
+    driven, driven_speed = map(np.asarray, follow(network, lap, rule, visited[0], steps=_STEPS))
+    gap = np.linalg.norm(driven[-1] - driven[0])
+    size = np.linalg.norm(driven - driven[:-1].mean(0), axis=1).mean()
     speed = np.linalg.norm(np.asarray([field(state) for state in visited]), axis=1)
 
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     plane, spectrum, turning = figure.subplots(1, 3)
     rates = np.asarray(network.rates(jnp.asarray(points.states)))
-    draw_ring(plane, during, np.asarray(network.rates(ring)), rates, values)
+    followed = np.asarray(network.rates(jnp.asarray(driven)))
+    draw_ring(plane, during, np.asarray(network.rates(ring)), followed, rates, values)
     plane.set_title(f"Delay of {task}: {delay} ms")
     direction_bar(figure, plane, "direction held (°)")
     draw_eigenvalues(spectrum, values)
@@ -79,7 +95,10 @@ def fixed_points_section(subject: Subject) -> Section:
             f"Where the flow stands still, or nearly, while {task} is held in memory under the "
             "input of its delay (Sussillo & Barak 2013). A point's eigenvalues say which "
             "perturbations fade (time constant positive) and which grow (negative). If the "
-            "directions held form a continuous attractor, the flow does not drift along their ring."
+            "directions held form a continuous attractor, the flow does not drift along their ring. "
+            f"Points slower than {1000 * _STILL:g} per s count as fixed, others as slow; those of "
+            "searches that did not converge are only the slowest states found. The slow ring is "
+            "called one only if its states go round once and in the order of the directions."
         ),
         numbers={
             "task": task,
@@ -88,13 +107,10 @@ def fixed_points_section(subject: Subject) -> Section:
             "unstable_directions": growing.tolist(),
             "leading_time_constants_ms": (-1 / np.real(values[:, :5])).round(1).tolist(),
             "speed_at_the_end_of_the_delay_per_s": float(1000 * np.median(speed)),
-            "drift_deg_per_s": {
-                name: {"median": float(np.median(np.abs(x))), "largest": float(np.abs(x).max())}
-                for name, x in drift.items()
-            },
+            "rings_of_directions": about,
             "followed_round_the_stimulus": {
                 "largest_speed_per_s": float(1000 * driven_speed.max()),
-                "median_norm": float(np.median(np.linalg.norm(np.asarray(driven), axis=1))),
+                "gap_after_a_lap_per_radius": float(gap / size) if size else 0.0,
             },
         },
         figures={"fixed_points": figure},
@@ -103,7 +119,10 @@ def fixed_points_section(subject: Subject) -> Section:
 
 def _numbers(points: FixedPoints) -> dict:
     return {
-        "distinct": len(points.speed),
+        "fixed": int((points.speed < _STILL).sum()),
+        "slow": int((points.speed >= _STILL).sum()),
+        "searches_that_converged": int(points.converged.sum()),
+        "relative_gradient": points.gradient.round(6).tolist(),
         "starts": int(points.starts.sum()),
         "speed_per_s": (1000 * points.speed).round(4).tolist(),
     }
@@ -113,11 +132,13 @@ def draw_ring(
     axes: Axes,
     during: np.ndarray,
     ring: np.ndarray,
+    followed: np.ndarray,
     points: np.ndarray,
     values: np.ndarray,
 ) -> None:
-    """Trajectories [time, directions, neurons] coloured by direction, the slow ring, and points:
-    filled if stable, open if not, small where not linearised; on the plane where the ring spreads."""
+    """Trajectories [time, directions, neurons] coloured by direction, the slowest states nearby, the
+    points followed round the stimuli, and fixed or slow points (filled if stable, open if not), on
+    the plane where the states at the end spread."""
     plane = principal_components(during[-1], 2)
     directions = during.shape[1]
     for i in range(0, directions, max(1, directions // 16)):
@@ -126,7 +147,8 @@ def draw_ring(
         axes.plot(*line.T, color=colour, linewidth=1.3)
         axes.plot(*line[-1], "o", color=colour, markersize=4)
     closed = plane(np.concatenate([ring, ring[:1]]))
-    axes.plot(*closed.T, color="black", linewidth=0.9, label="slow ring")
+    axes.plot(*closed.T, color="black", linewidth=0.9, label="slowest states nearby")
+    axes.plot(*plane(followed).T, ":", color="0.4", linewidth=1.2, label="followed, stimulus on")
     stable = (np.real(values) <= 0).all(1)
     where = plane(points)
     for mask, face, label in ((stable, "black", "stable"), (~stable, "white", "unstable")):
@@ -148,16 +170,23 @@ def draw_eigenvalues(axes: Axes, values: np.ndarray) -> None:
     axes.set(xlabel="growth rate (1/s)", ylabel="frequency (Hz)", title="Eigenvalues at the points")
     axes.plot([], [], ".", color=colours[0], label="slowest point")
     if len(values) > 1:
-        axes.plot([], [], ".", color=colours[-1], label=f"{len(values)}th slowest")
+        axes.plot([], [], ".", color=colours[-1], label=f"number {len(values)} by speed")
     axes.legend(loc="upper left", fontsize=8)
 
 
 def draw_drift(axes: Axes, drift: dict[str, np.ndarray]) -> None:
     """Drift (degrees per second) along rings of states at even angles, by name."""
-    for (name, values), style in zip(drift.items(), ("-", "--"), strict=True):
+    for name, values in drift.items():
         angle = np.linspace(0, 360, len(values) + 1)
+        style = "-" if name == "visited" else "--"
         axes.plot(angle, np.append(values, values[0]), style, label=f"{name} ring")
+    if not drift:
+        axes.set_axis_off()
+        axes.set_title("No ring: angles go back and forth")
+        return
     axes.axhline(0, color="0.6", linewidth=0.8, zorder=0)
     axes.set(xlabel="direction held (°)", ylabel="drift (°/s)", xticks=[0, 90, 180, 270, 360])
-    axes.set_title("Drift along the ring")
+    axes.set_title(
+        "Drift along the ring" if len(drift) == 2 else f"Drift: {next(iter(drift))} ring only"
+    )
     axes.legend(fontsize=8)

@@ -1,102 +1,132 @@
 """The damage that lesions and pulses do, and a map of it."""
 
 import dataclasses
-import itertools
+from typing import Any
 
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle
 
 from .._space import AbstractSpace
 from .._train import make_evaluation
 from ._lesions import (
+    cut_synapses,
     damage,
-    disc,
     lesion_centres,
+    patch,
     pulse_accuracy,
     random_pattern,
-    scale_synapses,
     silence,
 )
 from ._style import OKABE_ITO, draw_sheet
 from ._subject import Cannot, Section, Subject
 from ._trials import alike, memory_task, ring_spec
+from ._variance import task_clusters
 
-_CENTRES, _SCATTERED, _FRACTION, _BANDS, _TRIALS = 24, 8, 0.1, 4, 256
+_FRACTION, _BANDS, _EACH, _PATTERNS = 0.1, 4, 16, 8
 _STRENGTHS, _PULSE = (0.0, 1.0, 2.0, 4.0, 8.0), 100.0
 
 
 def lesions_section(subject: Subject) -> Section:
-    """Accuracy per task after discs of the sheet are silenced, after as many scattered neurons are,
-    after synapses are cut by their length, and after pulses during a delay.
-
-    **Raises:**
-
-    [`ctrnn.analysis.Cannot`][] if the network's neurons have no positions.
-    """
+    """Accuracy per task after patches of the sheet are silenced, after as many scattered neurons
+    are, after clusters of like neurons are (Yang et al. 2019), after synapses are cut by their
+    length, and after pulses during a delay. What a network does not lend itself to is left out."""
     network, battery, space = subject.network, subject.battery, subject.network.graph.space
-    if space is None:
-        raise Cannot("this network's neurons have no positions; give its graph a space.")
+    names = battery.names
+    each = max(_EACH, 256 // len(names))
+    few = len(names) > 32  # evaluations of large batteries take longer: fewer lesions
     evaluate = make_evaluation(
-        battery,
-        trials_per_task=max(1, _TRIALS // len(battery.names)),
-        integration=subject.integration,
-        key=subject.key,
+        battery, trials_per_task=each, integration=subject.integration, key=subject.key
     )
-    whole = evaluate(network)
-    centres = lesion_centres(space, _CENTRES).tolist()
-    every = np.arange(space.size)
-    distances = np.asarray(space.distance(every, np.full(space.size, centres[0])))
-    radius = float(np.quantile(distances, _FRACTION))
-    discs = np.stack([disc(space, centre, radius) for centre in centres])
     rng = np.random.default_rng(0)
-    scattered = np.stack([rng.permutation(discs[i]) for i in range(_SCATTERED)])
-    local = damage(evaluate, network, (silence(network, neurons) for neurons in discs))
-    spread = damage(evaluate, network, (silence(network, neurons) for neurons in scattered))
-    lengths = np.asarray(network.graph.lengths)
-    bands = length_bands(lengths)
-    cut = damage(evaluate, network, (scale_synapses(network, *band) for band in bands))
-    try:
-        task, pulses = pulse_table(subject)
-    except Cannot:
-        task, pulses = "", {}
+    count = max(1, round(_FRACTION * network.size))
+    scattered = rng.permuted(np.tile(np.arange(network.size) < count, (4 if few else 8, 1)), axis=1)
+    lost = {"scattered": damage(evaluate, network, (silence(network, n) for n in scattered))}
+    whole = evaluate(network)
+    missing: dict[str, str] = {}
 
     figure = Figure(figsize=(11, 8), layout="constrained")
-    grid = figure.subplots(2, 2)
-    draw_damage(grid[0, 0], space, discs, local.mean(1), radius, centres)
-    draw_comparison(grid[0, 1], {"discs": local.mean(1), "scattered": spread.mean(1)})
-    draw_bands(grid[1, 0], bands, lengths, cut.mean(1))
-    draw_pulses(grid[1, 1], task, pulses)
+    (where, kinds), (cuts, moments) = figure.subplots(2, 2)
+    by_task: dict[str, np.ndarray] = {}
+    numbers: dict[str, Any] = {
+        "accuracy": float(whole.mean()),
+        "neurons_silenced": count,
+        "trials_per_task": each,
+    }
+    if space is None:
+        missing["patches"] = "its neurons have no positions"
+        _nothing(where, "No map: the neurons have no positions")
+        _nothing(cuts, "Synapses have no lengths")
+    else:
+        centres = lesion_centres(space, 8 if few else 24).tolist()
+        patches = np.stack([patch(space, centre, count) for centre in centres])
+        lost["patches"] = damage(evaluate, network, (silence(network, n) for n in patches))
+        draw_damage(where, space, patches, lost["patches"].mean(1))
+        lengths = np.asarray(network.graph.lengths)
+        bands = length_bands(lengths)
+        within = [(lengths > a - 1e-5) & (lengths < b + 1e-5) for a, b in bands]
+        cut, control = (
+            damage(evaluate, network, (cut_synapses(network, synapses) for synapses in masks))
+            for masks in (within, [rng.permutation(mask) for mask in within])
+        )
+        labels = [
+            "autapses" if b == 0 else f"{a:.2f}" if a == b else f"{a:.2f} to {b:.2f}"
+            for a, b in bands
+        ]
+        draw_bands(cuts, labels, [mask.mean() for mask in within], cut.mean(1), control.mean(1))
+        numbers["lost_without_synapses_mm"] = {
+            label: {"cut": float(x), "as_many_at_random": float(y)}
+            for label, x, y in zip(labels, cut.mean(1), control.mean(1), strict=True)
+        }
+        by_task |= {f"cut: {label}": row for label, row in zip(labels, cut, strict=True)}
+    draw_comparison(kinds, {kind: values.mean(1) for kind, values in lost.items()})
+    try:
+        task, pulses = pulse_table(subject)
+        draw_pulses(moments, task, pulses)
+        numbers["pulses"] = {
+            "task": task, "patterns": _PATTERNS, "strengths": list(_STRENGTHS),
+            "accuracy_by_onset_ms": pulses,
+        }  # fmt: skip
+    except Cannot as cannot:
+        missing["pulses"] = str(cannot)
+        _nothing(moments, "No delay to pulse")
+    figures = {"lesions": figure}
+    try:
+        clusters = task_clusters(subject)
+        groups = [clusters == c for c in range(clusters.max() + 1)]
+        found = damage(evaluate, network, (silence(network, group) for group in groups))
+        sizes = [int(group.sum()) for group in groups]
+        figures["clusters"] = draw_clusters(found, sizes, names)
+        by_task |= {f"cluster {i + 1}": row for i, row in enumerate(found)}
+        numbers["cluster_of_each_neuron"] = clusters.tolist()
+    except Cannot as cannot:
+        missing["clusters"] = str(cannot)
 
-    worst = np.argsort(-local.mean(0), kind="stable")[:10]
+    by_task = {kind: values.mean(0) for kind, values in lost.items()} | by_task
+    numbers |= {f"lost_to_{kind}": _spread(values.mean(1)) for kind, values in lost.items()}
+    numbers["lost_by_task"] = {
+        name: {kind: float(row[i]) for kind, row in by_task.items()} for i, name in enumerate(names)
+    }
+    numbers |= {f"no_{kind}": why for kind, why in missing.items()}
     return Section(
         title="Lesions and perturbations",
         text=(
-            f"Accuracy lost when {discs[0].sum()} neurons ({discs[0].mean():.0%}) fall silent, in a "
-            "disc of the sheet or scattered; when synapses of a band of lengths are cut; and when a "
-            f"random current is injected for {_PULSE:g} ms of a delay. Every lesion meets the same "
-            f"trials, {max(1, _TRIALS // len(battery.names))} of each task."
+            f"Accuracy lost when {count} neurons ({count / network.size:.0%}) fall silent, those "
+            "nearest to a place or scattered; when a cluster of neurons with like task variance does "
+            "(Yang et al. 2019); when synapses of a band of lengths are cut, or as many at random; "
+            f"and when a random current (mean of {_PATTERNS}) is injected for {_PULSE:g} ms of a "
+            f"delay. Every lesion meets the same trials, {each} of each task."
         ),
-        numbers={
-            "accuracy": float(whole.mean()),
-            "radius_mm": radius,
-            "neurons_silenced": int(discs[0].sum()),
-            "lost_to_discs": _spread(local.mean(1)),
-            "lost_to_scattered": _spread(spread.mean(1)),
-            "tasks_that_discs_hurt_most": {
-                battery.names[i]: float(local[:, i].mean()) for i in worst
-            },
-            "lost_without_synapses_mm": {
-                f"{a:.3f} to {b:.3f}": float(x)
-                for (a, b), x in zip(bands, cut.mean(1), strict=True)
-            },
-            "pulses": {"task": task, "strengths": list(_STRENGTHS), "accuracy_by_onset_ms": pulses},
-        },
-        figures={"lesions": figure},
+        numbers=numbers,
+        figures=figures,
     )
+
+
+def _nothing(axes: Axes, why: str) -> None:
+    axes.set_axis_off()
+    axes.set_title(why)
 
 
 def _spread(lost: np.ndarray) -> dict[str, float]:
@@ -105,6 +135,8 @@ def _spread(lost: np.ndarray) -> dict[str, float]:
 
 def length_bands(lengths: np.ndarray) -> list[tuple[float, float]]:
     """Autapses, and the other synapses in bands of length (mm) with about as many in each."""
+    if not (lengths > 0).any():
+        return [(0.0, 0.0)]
     others = np.sort(np.unique(np.round(lengths[lengths > 0], 6)))
     edges = np.searchsorted(np.sort(lengths[lengths > 0]), others, side="right")
     group = np.minimum(_BANDS * (edges - 1) // edges[-1], _BANDS - 1)
@@ -115,15 +147,13 @@ def length_bands(lengths: np.ndarray) -> list[tuple[float, float]]:
 
 
 def pulse_table(subject: Subject) -> tuple[str, dict[str, list[float]]]:
-    """A task with a delay, and its accuracy after pulses: by onset in ms, for each strength.
-
-    All strengths, onsets and directions are trials of one batch.
-    """
+    """A task with a delay, and its accuracy after pulses: by onset in ms, for each strength, mean
+    over patterns of current. All strengths, onsets and directions are trials of one batch."""
     key, pattern_key = jr.split(subject.key)
     task, delay = memory_task(subject.battery, key=key)
     ring = ring_spec(subject.battery, task, key=key)
     begins = int(ring.fixation[0] + ring.stimulus[0])
-    onsets = begins + _PULSE * np.unique(np.linspace(0, delay // _PULSE - 1, 3).astype(int))
+    onsets = begins + _PULSE * np.unique(np.linspace(0, max(delay // _PULSE - 1, 0), 3).astype(int))
     count = len(ring.first)
     start, strength, first = (
         jnp.asarray(x.ravel())
@@ -133,49 +163,40 @@ def pulse_table(subject: Subject) -> tuple[str, dict[str, list[float]]]:
     spec = alike(ring, len(start), first=first.astype(ring.first.dtype),
                  second=((first + gap) % count).astype(ring.second.dtype))  # fmt: skip
     spec = dataclasses.replace(spec, delay=jnp.full_like(spec.delay, delay))
-    accuracy = pulse_accuracy(
-        subject.network,
-        subject.battery,
-        spec,
-        random_pattern(subject.network, key=pattern_key),
-        start=start.astype(float),
-        duration=_PULSE,
-        strength=strength.astype(float),
-        integration=subject.integration,
-    )
-    table = np.asarray(accuracy).reshape(len(onsets), len(_STRENGTHS), count).mean(2)
+    accuracy = [
+        pulse_accuracy(
+            subject.network,
+            subject.battery,
+            spec,
+            random_pattern(subject.network, key=one),
+            start=start.astype(float),
+            duration=min(_PULSE, float(delay)),
+            strength=strength.astype(float),
+            integration=subject.integration,
+        )
+        for one in jr.split(pattern_key, _PATTERNS)
+    ]
+    shape = (_PATTERNS, len(onsets), len(_STRENGTHS), count)
+    table = np.asarray(accuracy).reshape(shape).mean((0, 3))
     return task, {
         f"{onset - begins:g}": row.tolist() for onset, row in zip(onsets, table, strict=True)
     }
 
 
-def draw_damage(
-    axes: Axes,
-    space: AbstractSpace,
-    discs: np.ndarray,
-    lost: np.ndarray,
-    radius: float,
-    centres: list[int],
-) -> None:
-    """Each neuron in the colour of the mean damage of the discs [discs, neurons] that silence it."""
+def draw_damage(axes: Axes, space: AbstractSpace, patches: np.ndarray, lost: np.ndarray) -> None:
+    """Each neuron in the colour of the mean damage of the patches [patches, neurons] that silence
+    it; those of the worst patch are dotted."""
     if space.positions.shape[1] != 2:
-        axes.set_axis_off()
-        axes.set_title("No map: the neurons do not lie on a sheet")
+        _nothing(axes, "No map: the neurons do not lie on a sheet")
         return
-    hits = discs.sum(0)
-    value = np.where(hits > 0, discs.T @ lost / np.maximum(hits, 1), np.nan)
+    hits = patches.sum(0)
+    value = np.where(hits > 0, patches.T @ lost / np.maximum(hits, 1), np.nan)
     axes.set_facecolor("0.9")
     tiles = draw_sheet(axes, space, value, vmin=0, vmax=max(float(np.nanmax(value)), 1e-3))
-    bar = axes.figure.colorbar(tiles, ax=axes)
-    bar.set_label("accuracy lost, mean over tasks")
-    limits = axes.get_xlim(), axes.get_ylim()
-    y, x = space.positions[centres[lost.argmax()]]
-    height, width = space.box or (0.0, 0.0)
-    for i, j in itertools.product((-1, 0, 1), repeat=2):  # the disc goes on at the opposite edge
-        outline = Circle((x + i * width, y + j * height), radius, fill=False, color="white")
-        axes.add_patch(outline)
-    axes.set(xlim=limits[0], ylim=limits[1])
-    axes.set_title(f"Damage by discs of {radius:.2f} mm; the worst outlined")
+    axes.figure.colorbar(tiles, ax=axes, label="accuracy lost, mean over tasks")
+    y, x = space.positions[patches[lost.argmax()]].T
+    axes.plot(x, y, ".", color="white", markersize=3)
+    axes.set_title(f"Patches of {patches[0].sum()} neurons; the worst dotted")
 
 
 def draw_comparison(axes: Axes, lost: dict[str, np.ndarray]) -> None:
@@ -188,25 +209,39 @@ def draw_comparison(axes: Axes, lost: dict[str, np.ndarray]) -> None:
     axes.set_xticks(range(len(lost)), list(lost))
     axes.set(xlim=(-0.6, len(lost) - 0.4), ylabel="accuracy lost, mean over tasks")
     axes.axhline(0, color="0.7", linewidth=0.8, zorder=0)
-    axes.set_title("A disc, or as many neurons scattered")
+    axes.set_title("As many neurons, scattered or in a patch")
 
 
 def draw_bands(
-    axes: Axes, bands: list[tuple[float, float]], lengths: np.ndarray, lost: np.ndarray
+    axes: Axes, names: list[str], shares: list[float], lost: np.ndarray, control: np.ndarray
 ) -> None:
-    """Damage by the lengths of the synapses that were cut, with the fraction of all that these are."""
-    ends = [(f"{a:.2f}", f"{b:.2f}") for a, b in bands]
-    names = ["autapses" if b == "0.00" else a if a == b else f"{a} to {b}" for a, b in ends]
-    shares = [((lengths > a - 1e-5) & (lengths < b + 1e-5)).mean() for a, b in bands]
-    labels = [f"{name}\n({share:.0%})" for name, share in zip(names, shares, strict=True)]
-    axes.bar(range(len(bands)), lost, color=OKABE_ITO[2], width=0.6)
-    axes.set_xticks(range(len(bands)), labels)
+    """Damage by the lengths of the synapses that were cut, beside as many at random."""
+    places = np.arange(len(names))
+    axes.bar(places - 0.2, lost, color=OKABE_ITO[2], width=0.38, label="of this length")
+    axes.bar(places + 0.2, control, color="0.7", width=0.38, label="as many at random")
+    ticks = [f"{name}\n({share:.0%})" for name, share in zip(names, shares, strict=True)]
+    axes.set_xticks(places, ticks, fontsize=8)
     axes.set(
         xlabel="length of the synapses cut in mm (fraction of all)",
         ylabel="accuracy lost, mean over tasks",
     )
     axes.axhline(0, color="0.7", linewidth=0.8, zorder=0)
     axes.set_title("Synapses cut by their length")
+    axes.legend(fontsize=8)
+
+
+def draw_clusters(lost: np.ndarray, sizes: list[int], names: tuple[str, ...]) -> Figure:
+    """Accuracy that each task loses without each cluster [clusters, tasks]."""
+    height = float(np.clip(0.13 * len(names) + 1.5, 3, 14))
+    figure = Figure(figsize=(2.5 + 0.5 * len(sizes), height), layout="constrained")
+    axes = figure.subplots()
+    most = max(float(np.abs(lost).max()), 1e-3)
+    image = axes.imshow(lost.T, aspect="auto", cmap="PuOr_r", vmin=-most, vmax=most)
+    axes.set_xticks(range(len(sizes)), [f"{i + 1}\n({n})" for i, n in enumerate(sizes)])
+    axes.set_yticks(range(len(names)), names, fontsize=9 if len(names) <= 40 else 5.5)
+    axes.set(xlabel="cluster silenced (neurons)", title="Without a cluster")
+    figure.colorbar(image, ax=axes, label="accuracy lost")
+    return figure
 
 
 def draw_pulses(axes: Axes, task: str, pulses: dict[str, list[float]]) -> None:
@@ -216,8 +251,5 @@ def draw_pulses(axes: Axes, task: str, pulses: dict[str, list[float]]) -> None:
     axes.set(
         xlabel="rms current per neuron (units of its input)", ylabel="accuracy", ylim=(0, 1.03)
     )
-    axes.set_title(
-        f"Pulses of {_PULSE:g} ms in the delay of {task}" if task else "No delay to pulse"
-    )
-    if pulses:
-        axes.legend(fontsize=8)
+    axes.set_title(f"Pulses of {_PULSE:g} ms in the delay of {task}, {_PATTERNS} patterns")
+    axes.legend(fontsize=8)

@@ -19,12 +19,12 @@ from ._state_space import (
     path_length,
     principal_components,
 )
-from ._subject import Cannot, Section, Subject, responses
+from ._subject import Cannot, Section, Subject, aligned, responses
 from ._trials import alike, longest_delays, memory_task, ring_spec
 
 _SHOWN = ("dlygo", "dm1", "dlygointr", "dms")
 _TIMED = ("dlygo", "dlygointr", "dlygointl", "dlyantiintr", "dms", "dmsintr")
-_EVERY, _TRIALS = 10.0, 4
+_EVERY, _TRIALS = 10.0, 64
 # Continuous time: the solver's own steps, read in between by its dense solution.
 _DENSE = Integration(solver="tsit5", rtol=1e-4)
 
@@ -86,8 +86,12 @@ def state_space_section(subject: Subject) -> Section:
         figures["intervals"] = figure
         numbers["delay"] = {
             t: {
-                "travelled_per_100_ms": float(path[-1].mean() / (len(path) - 1) * 100 / _EVERY),
-                "travelled_in_the_last_100_ms": float((path[-1] - path[-1 - 10]).mean()),
+                "travelled_per_100_ms": float(
+                    path[-1].mean() / max(len(path) - 1, 1) * 100 / _EVERY
+                ),
+                "travelled_in_the_last_100_ms": float(
+                    (path[-1] - path[max(len(path) - 11, 0)]).mean()
+                ),
                 "displaced": float(gone[-1].mean()),
             }
             for t, (path, gone) in lengths.items()
@@ -97,8 +101,9 @@ def state_space_section(subject: Subject) -> Section:
         text=(
             "Noiseless trials as curves in the space of rates, solved with an adaptive step and saved "
             f"every {_EVERY:g} ms. Demixed axes (Kobak et al. 2016) each show one factor of the trials. "
-            "The participation ratio says how many dimensions a task fills. A network that times an "
-            "interval has to keep moving through it; one that only waits may stand still."
+            f"The participation ratio, of {_TRIALS} trials of each task without their fixation, says "
+            "how many dimensions it fills. A network that times an interval has to keep moving through "
+            "it; one that only waits may stand still."
         ),
         numbers=numbers,
         figures=figures,
@@ -106,22 +111,19 @@ def state_space_section(subject: Subject) -> Section:
 
 
 def task_dimensions(subject: Subject) -> dict[str, float]:
-    """The participation ratio of the rates in noiseless trials of each task, over frames and trials."""
-    battery = subject.battery
-    ratios = {}
-    for first in range(0, len(battery.names), 16):
-        names = battery.names[first : first + 16]
-        # The last tasks fill up the batch, so that one program serves all.
-        ids = np.resize(np.arange(first, first + len(names)), 16)
-        spec = battery.sample(subject.key, jnp.repeat(jnp.asarray(ids), _TRIALS))
+    """The participation ratio of the rates in noiseless trials of each task, over frames after
+    fixation and trials."""
+    battery, ratios = subject.battery, {}
+    for i, name in enumerate(battery.names):
+        spec, onset = aligned(battery.sample(subject.key, jnp.full(_TRIALS, i)))
         trial, trajectory = responses(
             subject.network, battery, spec, integration=subject.integration
         )
-        rates = np.asarray(trajectory.rates).swapaxes(0, 1)
-        inside = np.asarray(trial.mask)
-        for i, name in enumerate(names):
-            trials = slice(i * _TRIALS, (i + 1) * _TRIALS)
-            ratios[name] = float(participation_ratio(rates[trials][inside[trials]]))
+        inside = (
+            np.asarray(trial.mask.T)
+            & (battery.dt * np.arange(battery.steps) >= int(onset))[:, None]
+        )
+        ratios[name] = float(participation_ratio(np.asarray(trajectory.rates)[inside]))
     return ratios
 
 

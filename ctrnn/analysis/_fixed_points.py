@@ -12,11 +12,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optimistix
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Bool, Complex, Float, Int
 
 from .._network import RateNetwork
+from ._state_space import principal_components
 
 _Field = Callable[[Array], Array]
+
+
+def dense_weights(network: RateNetwork) -> Float[Array, "targets sources"]:
+    """W as a matrix, signed by Dale's law if it holds."""
+    graph, weights, n = network.graph, network.synaptic_weights, network.size
+    return jnp.zeros((n, n), weights.dtype).at[graph.targets, graph.sources].set(weights)
 
 
 class HeldField(eqx.Module):
@@ -47,11 +54,7 @@ class HeldField(eqx.Module):
         - `network`: the network; its weights are held as a matrix.
         - `inputs`, `context`: the input and the rule that are held.
         """
-        graph, n = network.graph, network.size
-        weights = network.synaptic_weights
-        self.weights = (
-            jnp.zeros((n, n), weights.dtype).at[graph.targets, graph.sources].set(weights)
-        )
+        self.weights = dense_weights(network)
         self.drive = _drive(network, inputs, context)
         self.tau, self.phi, self.form = network.tau, network.phi, network.form
 
@@ -72,15 +75,21 @@ class FixedPoints(eqx.Module):
     - `states` [points, neurons]; `speed` [points]: |dy/dt| there, in rates per ms; a fixed point's
       is zero to rounding.
     - `starts` [points]: how many searches ended there.
+    - `converged` [points]: whether the search met its tolerance; otherwise its steps ran out, and the
+      point is no more than the slowest state that it came to.
+    - `gradient` [points]: |JᵀF| / (|J| |F|), at most 1: about 0 at a slow point, where no small move
+      slows the flow. At a fixed point both are rounding, and it means nothing.
     """
 
     states: Float[np.ndarray, "points neurons"]
     speed: Float[np.ndarray, " points"]
-    starts: np.ndarray
+    starts: Int[np.ndarray, " points"]
+    converged: Bool[np.ndarray, " points"]
+    gradient: Float[np.ndarray, " points"]
 
 
-def _slowest(field: _Field, start: Array, steps: int) -> Array:
-    """The state near `start` where q = |F|^2 / 2 is least."""
+def _slowest(field: _Field, start: Array, steps: int) -> tuple[Array, Array]:
+    """The state near `start` where q = |F|^2 / 2 is least, and whether the search converged."""
     # Time is counted in units of the flow's own at the start, so that the first step, which is down
     # the gradient, has the right size.
     flow, change = jax.jvp(field, (start,), (field(start),))
@@ -89,19 +98,20 @@ def _slowest(field: _Field, start: Array, steps: int) -> Array:
         still, 1.0, jnp.linalg.norm(flow) / jnp.linalg.norm(jnp.where(still, 1.0, change))
     )
     solver = optimistix.LBFGS(rtol=1e-6, atol=1e-12, history_length=20)
-    return optimistix.minimise(
+    found = optimistix.minimise(
         lambda state, _: 0.5 * jnp.sum((unit * field(state)) ** 2),
         solver,
         start,
         max_steps=steps,
         throw=False,
-    ).value
+    )
+    return found.value, found.result == optimistix.RESULTS.successful
 
 
 @eqx.filter_jit
 def _slowest_points(field, starts, steps):
-    points = jax.vmap(lambda start: _slowest(field, start, steps))(starts)
-    return points, jnp.linalg.norm(jax.vmap(field)(points), axis=1)
+    points, converged = jax.vmap(lambda start: _slowest(field, start, steps))(starts)
+    return points, jnp.linalg.norm(jax.vmap(field)(points), axis=1), converged
 
 
 def fixed_points(
@@ -109,8 +119,9 @@ def fixed_points(
 ) -> FixedPoints:
     """Searches for fixed and slow points of a flow, from many states.
 
-    Each search minimises q(y) = |F(y)|^2 / 2 by L-BFGS, all of them at once. A local minimum that
-    is not zero is a slow point. After Sussillo & Barak (2013).
+    Each search minimises q(y) = |F(y)|^2 / 2 by L-BFGS, all of them at once. A minimum that is not
+    zero is a slow point; `converged` and `gradient` say whether it is one. After Sussillo & Barak
+    (2013).
 
     **Arguments:**
 
@@ -130,7 +141,7 @@ def fixed_points(
         points.states  # -0.995, 0, 0.995
         ```
     """
-    states, speed = map(np.asarray, _slowest_points(field, starts, steps))
+    states, speed, converged = map(np.asarray, _slowest_points(field, starts, steps))
     radius = merge * np.linalg.norm(states, axis=1).max()
     kept: list[int] = []
     count = np.zeros(len(states), int)
@@ -138,7 +149,15 @@ def fixed_points(
         near = [k for k in kept if np.linalg.norm(states[k] - states[i]) <= radius]
         kept += [] if near else [i]
         count[near[0] if near else i] += 1
-    return FixedPoints(states[kept], speed[kept], count[kept])
+    gradient = np.array([float(_gradient(field, jnp.asarray(states[i]))) for i in kept])
+    return FixedPoints(states[kept], speed[kept], count[kept], converged[kept], gradient)
+
+
+@eqx.filter_jit
+def _gradient(field, state):
+    flow, jacobian = field(state), _jacobian(field, state)
+    scale = jnp.linalg.norm(flow) * jnp.linalg.norm(jacobian)
+    return jnp.where(scale > 0, jnp.linalg.norm(jacobian.T @ flow) / scale, 0.0)
 
 
 @eqx.filter_jit
@@ -200,7 +219,7 @@ def follow(
 
     def step(state, now):
         field = eqx.tree_at(lambda f: f.drive, held, _drive(network, now, context))
-        state = _slowest(field, state, steps)
+        state, _ = _slowest(field, state, steps)
         return state, (state, jnp.linalg.norm(field(state)))
 
     return jax.lax.scan(step, start, inputs)[1]
@@ -219,7 +238,9 @@ def slow_ring(
 
     Each state moves only at right angles to the curve, to where |F| is least: on a continuous
     attractor, which imperfections break up into a few fixed points, this is the slow curve that
-    joins them. See Ságodi et al., "Back to the continuous attractor", NeurIPS (2024).
+    joins them. Neighbours may part or pass each other on the way, on a flow that has no such curve:
+    ask [`ctrnn.analysis.ring_turns`][]. See Ságodi et al., "Back to the continuous attractor",
+    NeurIPS (2024).
 
     **Arguments:**
 
@@ -233,10 +254,25 @@ def slow_ring(
     def slowest(state, tangent):
         tangent = tangent / jnp.linalg.norm(tangent)
         across = lambda move: state + move - tangent * (tangent @ move)  # noqa: E731 used twice
-        move = _slowest(lambda move: field(across(move)), jnp.zeros_like(state), steps)
+        move, _ = _slowest(lambda move: field(across(move)), jnp.zeros_like(state), steps)
         return across(move)
 
     return jax.vmap(slowest)(ring, _tangents(ring))
+
+
+def ring_turns(ring: Float[Array | np.ndarray, "points neurons"]) -> tuple[int, bool]:
+    """Is a closed curve of states a ring? In the plane where it spreads most: how often it goes round
+    its middle, and whether its angle never turns back. A tangle can drift little and be no memory.
+
+    !!! example
+
+        ```python
+        turns, ordered = ring_turns(slow_ring(field, visited))  # of a ring: 1 or -1, True
+        ```
+    """
+    z = principal_components(np.asarray(ring), 2)(ring) @ np.array([1, 1j])
+    steps = np.angle(np.roll(z, -1) * z.conj())
+    return round(float(steps.sum()) / (2 * np.pi)), bool((steps > 0).all() or (steps < 0).all())
 
 
 @eqx.filter_jit

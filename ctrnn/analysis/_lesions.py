@@ -60,6 +60,36 @@ def disc(space: AbstractSpace | None, centre: int, radius: float) -> Bool[np.nda
     return np.asarray(distance) <= radius * (1 + 1e-5)
 
 
+def patch(space: AbstractSpace, centre: int, count: int) -> Bool[np.ndarray, " neurons"]:
+    """The `count` neurons nearest to neuron `centre`, itself among them: as many wherever it lies.
+
+    !!! example
+
+        ```python
+        silence(network, patch(ctrnn.Sheet(8, 8, periodic=False), centre=0, count=6))
+        ```
+    """
+    distance = np.asarray(space.distance(np.arange(space.size), np.full(space.size, centre)))
+    chosen = np.zeros(space.size, bool)
+    chosen[np.argsort(distance, kind="stable")[:count]] = True
+    return chosen
+
+
+def cut_synapses(
+    network: RateNetwork, synapses: Bool[Array | np.ndarray, " synapses"]
+) -> RateNetwork:
+    """The network without some of its synapses, `True` where cut, in the order of its graph.
+
+    !!! example
+
+        ```python
+        cut_synapses(network, network.graph.sources == network.graph.targets)  # without autapses
+        ```
+    """
+    kept = network.weights * ~jnp.asarray(synapses)
+    return eqx.tree_at(lambda n: n.weights, network, kept)
+
+
 def scale_synapses(
     network: RateNetwork, shortest: float, longest: float, factor: float = 0.0
 ) -> RateNetwork:

@@ -85,13 +85,15 @@ def modules(ties: Float[np.ndarray, "neurons neurons"], seed: int = 0) -> Module
 
 class SmallWorld(NamedTuple):
     """Mean clustering coefficient and mean number of steps between neurons, the same in rewired
-    controls, and the small-worldness: the ratio of the former two over that of the latter two."""
+    controls, and the small-worldness: the ratio of the former two over that of the latter two.
+    `joined` is the fraction of pairs that a path joins, over which path lengths are means."""
 
     clustering: float
     path_length: float
     control_clustering: float
     control_path_length: float
     small_worldness: float
+    joined: float
 
 
 def small_world(
@@ -117,7 +119,8 @@ def small_world(
     **Raises:**
 
     `Cannot` if more than half of all pairs are joined, which leaves little to rewire, or less than
-    one pair in a hundred neurons; or without networkx.
+    one pair in a hundred neurons; if paths join fewer than half of all pairs; if it cannot be
+    rewired; or without networkx.
 
     !!! example
 
@@ -131,24 +134,33 @@ def small_world(
         raise Cannot(f"{edges} ties among {size} neurons are too many or too few to rewire.")
     rng = np.random.default_rng(seed)
     starts = rng.choice(size, min(sources, size), replace=False)
-    own, drawn = _clustering_and_path(adjacency, starts), []
+    clustering, length, joined = _clustering_and_path(adjacency, starts)
+    if joined < 0.5:
+        raise Cannot(f"paths join only {joined:.0%} of all pairs of neurons.")
+    drawn = []
     for i in range(controls):
         graph = networkx.from_numpy_array(adjacency)
-        networkx.double_edge_swap(graph, 2 * edges, max_tries=200 * edges, seed=seed + i)
+        try:
+            networkx.double_edge_swap(graph, 2 * edges, max_tries=200 * edges, seed=seed + i)
+        except networkx.NetworkXException as reason:
+            raise Cannot(f"this graph cannot be rewired: {reason}") from None
         rewired = networkx.to_numpy_array(graph, dtype=bool, weight=None)
         drawn.append(_clustering_and_path(rewired, starts))
     control = np.mean(drawn, axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.divide(own[0], control[0]) / np.divide(own[1], control[1])
-    return SmallWorld(*own, float(control[0]), float(control[1]), float(ratio))
+        ratio = np.divide(clustering, control[0]) / np.divide(length, control[1])
+    return SmallWorld(
+        clustering, length, float(control[0]), float(control[1]), float(ratio), joined
+    )
 
 
-def _clustering_and_path(adjacency: np.ndarray, starts: np.ndarray) -> tuple[float, float]:
+def _clustering_and_path(adjacency: np.ndarray, starts: np.ndarray) -> tuple[float, float, float]:
     links = csr_array(adjacency.astype(np.int32))
     degree = np.asarray(adjacency.sum(1))
     triangles = np.asarray((links @ links * links).sum(1))
     pairs = np.maximum(degree * (degree - 1), 1)
     steps = shortest_path(links, unweighted=True, indices=starts)
-    return float(np.mean(triangles / pairs)), float(
-        np.mean(steps[np.isfinite(steps) & (steps > 0)])
-    )
+    joined = np.isfinite(steps) & (steps > 0)
+    length = steps[joined].mean() if joined.any() else np.nan
+    everyone = len(starts) * (len(adjacency) - 1)
+    return float(np.mean(triangles / pairs)), float(length), float(joined.sum() / everyone)

@@ -35,7 +35,7 @@ def psychophysics_section(subject: Subject) -> Section:
             for task, curve in curves.items()
         },
         "mean error over intervals (degrees)": {
-            task: {k: _mean(error[k]) for k in ("error", "bias", "ideal")}
+            task: {k: _mean(error[k]) for k in ("responded", "error", "bias", "ideal")}
             for task, error in errors.items()
         },
         "reaction times": {
@@ -52,6 +52,15 @@ def psychophysics_section(subject: Subject) -> Section:
         "psychometric curves": curves,
         "errors by interval (degrees)": errors,
     }
+    left_out = [
+        f"the first {len(drawn)} of {len(all_)} tasks with {what}"
+        for what, drawn, all_ in (
+            ("a coherence", curves, asked.coherence),
+            ("an interval", errors, asked.interval),
+            ("a reaction time", times, asked.reaction),
+        )
+        if len(drawn) < len(all_)
+    ]
     figures: dict[str, Figure] = {}
     if curves:
         figures["psychometric"] = _draw_curves(curves)
@@ -64,7 +73,9 @@ def psychophysics_section(subject: Subject) -> Section:
         "Noisy trials. Choices of the first option against signed coherence, with a logistic curve "
         "(its threshold: 75 % right but for lapses) and the ideal observer, a matched filter that "
         "knows the options and the noise. The error in tasks that time an interval, against how long "
-        "it was. When the readout leaves fixation for good, where the stimulus comes with the decision.",
+        "it was, of trials in which it responded (as many as the fraction says). "
+        "When the readout leaves fixation for good, where the stimulus comes with the decision."
+        + (f" Shown: {', '.join(left_out)}." if left_out else ""),
         {name: value for name, value in numbers.items() if value},
         figures,
     )
@@ -114,14 +125,17 @@ def _draw_errors(errors: dict[str, dict[str, Any]]) -> Figure:
         return np.ma.masked_invalid(np.array(cells, float))
 
     height = max(4.0, 0.19 * len(errors) + 1.5)
-    figure = Figure(figsize=(10, height), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure = Figure(figsize=(11, height), layout="constrained")
+    panels = figure.subplot_mosaic([["error", "tasks"]] * 2 + [["responded", "tasks"]])
+    left, below, right = (panels[name] for name in ("error", "responded", "tasks"))
     error = table("error")
     left.plot(intervals, error.mean(0), "o-", markersize=4, label="network, mean of the tasks")
-    left.plot(intervals, table("ideal").mean(0), "--", color="black", label="ideal observer")
-    left.set(xlabel="interval timed (ms)", ylabel="mean absolute error (degrees)", ylim=(-1, None))
-    left.set_title("Error of the response")
+    left.plot(intervals, table("ideal").mean(0), "--", color="black", label="ideal, upper bound",
+              clip_on=False, zorder=3)  # fmt: skip
+    left.set(ylabel="mean error (degrees)", ylim=(0, None), title="Error of the responses")
     left.legend()
+    below.plot(intervals, table("responded").mean(0), "o-", markersize=4)
+    below.set(xlabel="interval timed (ms)", ylabel="responded", ylim=(0, 1.04))
     step = min(np.diff(intervals), default=100)
     image = right.imshow(
         error, aspect="auto", vmin=0, cmap="viridis",

@@ -102,12 +102,16 @@ def with_coherence(spec: Any, coherence: Array, rings: np.ndarray) -> Any:
     return dataclasses.replace(spec, coherence=jnp.where(rings, strengths, even))
 
 
+def last_decision(trial: Trials) -> Int[np.ndarray, " batch"]:
+    """The last frame of each trial's decision."""
+    decision = np.asarray(trial.decision)
+    return decision.shape[1] - 1 - decision[:, ::-1].argmax(1)
+
+
 def answers(trial: Trials) -> tuple[np.ndarray, np.ndarray]:
     """Labels in the first and in the last frame of the decision."""
-    labels, decision = np.asarray(trial.labels), np.asarray(trial.decision)
-    rows = np.arange(len(labels))
-    last = decision.shape[1] - 1 - decision[:, ::-1].argmax(1)
-    return labels[rows, decision.argmax(1)], labels[rows, last]
+    labels, rows = np.asarray(trial.labels), np.arange(len(trial.labels))
+    return labels[rows, np.asarray(trial.decision).argmax(1)], labels[rows, last_decision(trial)]
 
 
 def frame_inputs(battery: Battery, trial: Trials) -> Float[np.ndarray, "batch time inputs"]:

@@ -1,5 +1,7 @@
 """Do two networks represent the same trials alike?"""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,7 @@ from matplotlib.figure import Figure
 from .._network import RateNetwork
 from .._solver import Integration
 from .._train import Battery
-from ._subject import Section, Subject, responses
+from ._subject import Cannot, Section, Subject, responses
 
 
 def linear_cka(
@@ -27,7 +29,7 @@ def linear_cka(
 
     **Raises:**
 
-    `ValueError` if the samples are not equally many, or if one of the networks does not respond.
+    `ValueError` if the samples are not equally many; `Cannot` if one of the networks does not respond.
 
     !!! example
 
@@ -55,7 +57,7 @@ def procrustes_distance(
 
     **Raises:**
 
-    `ValueError` if the samples are not equally many, or if one of the networks does not respond.
+    `ValueError` if the samples are not equally many; `Cannot` if one of the networks does not respond.
 
     !!! example
 
@@ -77,7 +79,7 @@ def _shape(x, y) -> tuple[np.ndarray, np.ndarray]:
         z = z - z.mean(0)
         norm = np.linalg.norm(z)
         if norm == 0:
-            raise ValueError("these responses do not vary: there is nothing to compare.")
+            raise Cannot("these responses do not vary: there is nothing to compare.")
         shapes.append(z / norm)
     return shapes[0], shapes[1]
 
@@ -124,16 +126,14 @@ def population_responses(
 
 def similarity_section(subject: Subject) -> Section:
     """Linear CKA and Procrustes distance between this run, its untrained network and other runs."""
-    asked = {"this run": subject, **subject.others}
-    networks = {name: (s.network, s.integration) for name, s in asked.items()}
-    networks["untrained"] = (subject.untrained, subject.integration)
-    found = {
-        f"{name} ({network.graph.density:.3g})": population_responses(
-            network, subject.battery, integration=integration, key=subject.key
-        )
-        for name, (network, integration) in networks.items()
-    }
-    names, rows = list(found), list(found.values())
+    untrained = dataclasses.replace(subject, network=subject.untrained)
+    asked = {"this run": subject, **{f"run {k}": v for k, v in subject.others.items()}}
+    asked["untrained"] = untrained
+    names = [f"{name} ({s.network.graph.density:.3g})" for name, s in asked.items()]
+    rows = [
+        population_responses(s.network, subject.battery, integration=s.integration, key=subject.key)
+        for s in asked.values()
+    ]
     cka, distance = np.eye(len(rows)), np.zeros((len(rows), len(rows)))
     for i, j in zip(*np.triu_indices(len(rows), 1), strict=True):
         cka[i, j] = cka[j, i] = linear_cka(rows[i], rows[j])

@@ -6,10 +6,12 @@ import numpy as np
 from jaxtyping import Complex, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.optimize import linear_sum_assignment
 
 from .._graph import Graph
 from .._network import RateNetwork
 from .._space import AbstractSpace
+from ._fixed_points import dense_weights
 from ._modules import modules, small_world, strongest, undirected
 from ._style import OKABE_ITO, draw_sheet, group_colours
 from ._subject import Cannot, Section, Subject
@@ -84,9 +86,7 @@ def weight_matrix(network: RateNetwork) -> Float[np.ndarray, "neurons neurons"]:
         eigenvalues = spectrum(weight_matrix(network))
         ```
     """
-    matrix = np.zeros((network.size, network.size))
-    matrix[network.graph.targets, network.graph.sources] = network.synaptic_weights
-    return matrix
+    return np.array(dense_weights(network), np.float64)
 
 
 def spectrum(
@@ -140,7 +140,10 @@ def structure_section(subject: Subject) -> Section:
         autapses = np.asarray(network.graph.sources == network.graph.targets)
         eigenvalues = spectrum(matrix)
         ties = strongest(undirected(matrix), _MOST)
-        own_modules = modules(ties)
+        try:
+            own_modules = modules(ties)
+        except Cannot as reason:
+            own_modules, numbers["no modules"] = None, str(reason)
         numbers[f"{when} training"] = about = {
             "synapses": len(weights),
             "mean |W|": float(np.abs(weights).mean()),
@@ -148,9 +151,10 @@ def structure_section(subject: Subject) -> Section:
             "mean weight of autapses": float(weights[autapses].mean()) if autapses.any() else None,
             "spectral radius": float(np.abs(eigenvalues).max()),
             "largest real part of an eigenvalue": float(eigenvalues[0].real),
-            "modules": int(own_modules.labels.max()) + 1,
-            "modularity Q": own_modules.modularity,
         }
+        if own_modules:
+            about["modules"] = int(own_modules.labels.max()) + 1
+            about["modularity Q"] = own_modules.modularity
         # The graph of all synapses stays as it is through training; that of the strongest does not.
         quarter = strongest(ties, int(np.count_nonzero(ties)) // 8)
         for which, graph in (("all synapses", ties), ("the strongest quarter", quarter)):
@@ -161,6 +165,7 @@ def structure_section(subject: Subject) -> Section:
             else:
                 about[f"clustering, {which}"] = world.clustering
                 about[f"the same, rewired ({which})"] = world.control_clustering
+                about[f"pairs joined, {which}"] = world.joined
                 about[f"path length, {which}"] = world.path_length
                 about[f"path length, rewired ({which})"] = world.control_path_length
                 about[f"small-worldness, {which}"] = world.small_worldness
@@ -168,7 +173,7 @@ def structure_section(subject: Subject) -> Section:
             length, cost = wiring_length(network)
             about["wiring, sum d (mm)"], about["wiring, sum |W| d (mm)"] = length, cost
         profile = by_distance(network.graph, weights) if space is not None else None
-        drawn[when] = (eigenvalues, own_modules.labels, weights, profile)
+        drawn[when] = (eigenvalues, own_modules and own_modules.labels, weights, profile)
     if space is not None:
         profile = drawn["after"][3]
         numbers["by distance"] = {
@@ -186,7 +191,7 @@ def structure_section(subject: Subject) -> Section:
     figures = {"spectrum": _draw_spectrum(drawn)}
     if space is not None:
         figures["distance"] = _draw_distance(drawn, fan_in, fan_out)
-        if space.positions.shape[1] == 2:
+        if space.positions.shape[1] == 2 and all(drawn[when][1] is not None for when in drawn):
             figures["modules"] = _draw_modules(drawn, space)
     return Section(
         "Structure",
@@ -250,9 +255,14 @@ def _draw_spectrum(drawn) -> Figure:
 
 
 def _draw_modules(drawn, space: AbstractSpace) -> Figure:
-    figure = Figure(figsize=(10, 5), layout="constrained")
-    for panel, (when, _) in zip(figure.subplots(1, 2), _WHEN, strict=True):
-        labels = drawn[when][1]
+    before, after = (drawn[when][1] for when, _ in _WHEN)
+    # A module keeps its colour where it keeps most of its neurons.
+    shared = np.zeros((after.max() + 1, max(before.max(), after.max()) + 1), int)
+    np.add.at(shared, (after, before), 1)
+    row, colour = linear_sum_assignment(-shared)
+    matched = {"before": before, "after": colour[np.argsort(row)][after]}
+    figure = Figure(figsize=(10, 5.6), layout="constrained")
+    for panel, (when, labels) in zip(figure.subplots(1, 2), matched.items(), strict=True):
         draw_sheet(panel, space, group_colours(labels))
-        panel.set_title(f"{labels.max() + 1} modules, {when} training")
+        panel.set_title(f"{drawn[when][1].max() + 1} modules, {when} training", fontsize=10)
     return figure

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -83,15 +83,20 @@ def task_variances(
         ```
     """
 
-    @eqx.filter_jit
-    def of_task(network, task, key):
-        spec, onset = aligned(battery.sample(key, jnp.full(trials, task)))
-        trial, trajectory = responses(network, battery, spec, integration=integration)
-        started = battery.dt * jnp.arange(battery.steps) >= onset
-        return task_variance(trajectory.rates, trial.mask.T & started[:, None])
-
     tasks = range(len(battery.names))
-    return np.stack([of_task(network, jnp.array(i), jr.fold_in(key, i)) for i in tasks], axis=1)
+    columns = [
+        _variance_of(network, battery, jnp.full(trials, i), jr.fold_in(key, i), integration)
+        for i in tasks
+    ]
+    return np.stack(columns, axis=1)
+
+
+@eqx.filter_jit
+def _variance_of(network, battery, ids, key, integration):
+    spec, onset = aligned(battery.sample(key, ids))
+    trial, trajectory = responses(network, battery, spec, integration=integration)
+    started = battery.dt * jnp.arange(battery.steps) >= onset
+    return task_variance(trajectory.rates, trial.mask.T & started[:, None])
 
 
 def normalised_variance(
@@ -120,6 +125,29 @@ def normalised_variance(
     return kept / kept.max(1, keepdims=True), active
 
 
+def task_clusters(subject: Subject) -> Int[np.ndarray, " neurons"]:
+    """The cluster of each neuron by its normalised task variance, largest first; -1 where inactive.
+
+    **Raises:**
+
+    [`ctrnn.analysis.Cannot`][] if there are too few active neurons, or without scikit-learn.
+
+    !!! example
+
+        ```python
+        first = silence(subject.network, task_clusters(subject) == 0)
+        ```
+    """
+    profiles, active = normalised_variance(
+        task_variances(
+            subject.network, subject.battery, integration=subject.integration, key=subject.key
+        )
+    )
+    labels = np.full(len(active), -1)
+    labels[active] = cluster(profiles).labels
+    return labels
+
+
 def variance_section(subject: Subject) -> Section:
     """Task variance, its clusters and their place, before and after training."""
     space, names = subject.network.graph.space, subject.battery.names
@@ -136,11 +164,14 @@ def variance_section(subject: Subject) -> Section:
         about: dict[str, Any] = {"active neurons": int(active.sum())}
         numbers[f"{when} training"] = about
         if space is not None and pairs is not None:
-            alike = np.corrcoef(profiles)
+            varied = np.ptp(profiles, axis=1) > 0  # a constant profile has no correlation
+            among = active.copy()
+            among[active] = varied
+            alike = np.corrcoef(profiles[varied])
             about |= _measured(
-                "correlation of neighbours' profiles", agreement(alike, active, *pairs)
+                "correlation of neighbours' profiles", agreement(alike, among, *pairs)
             )
-            curves[when] = agreement_by_distance(alike, active, space)
+            curves[when] = agreement_by_distance(alike, among, space)
     clusters = cluster(profiles)
     labels = np.full(len(active), -1)
     labels[active] = clusters.labels

@@ -9,8 +9,10 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Okabe & Ito (2008), Color universal design; black is kept for means.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+from ..analysis._style import OKABE_ITO
+
+# Yellow is faint on white, and black is kept for means.
+COLOURS = OKABE_ITO[:6]
 
 
 def colours(count: int, *, ordered: bool = False) -> list:

@@ -1,6 +1,7 @@
 """The sections of the report: what they hold, and what they say of batteries they cannot ask."""
 
 import json
+import sys
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -14,18 +15,23 @@ from ctrnn import analysis
 SECTIONS = [analysis.fixed_points_section, analysis.state_space_section, analysis.lesions_section]
 
 
-def subject(battery, space=True):
-    graph = ctrnn.Locality(0.3)(ctrnn.Sheet(5, 5), key=jr.key(0))
+def subject(battery, space=True, periodic=True, **settings):
+    graph = ctrnn.Locality(0.3)(ctrnn.Sheet(5, 5, periodic=periodic), key=jr.key(0))
     if not space:
         graph = ctrnn.Graph(graph.sources, graph.targets, size=25)
-    network = ctrnn.RateNetwork(graph, 33, len(battery.names), 17, key=jr.key(1))
+    size = (graph, 33, len(battery.names), 17)
+    network, untrained = (ctrnn.RateNetwork(*size, key=jr.key(k), **settings) for k in (1, 3))
     integration = ctrnn.Integration(dt=50.0)
-    return analysis.Subject(network, network, battery, integration, jr.key(2))
+    return analysis.Subject(network, untrained, battery, integration, jr.key(2))
 
 
+UNLIKE = {"periodic": False, "form": "current", "tau": jnp.linspace(50.0, 200.0, 25)}
+
+
+@pytest.mark.parametrize("settings", [{}, UNLIKE])
 @pytest.mark.parametrize("section", SECTIONS)
-def test_numbers_are_plain_and_pictures_are_there(section):
-    made = section(subject(tasks.Battery.select("dlygo,dm1")))
+def test_numbers_are_plain_and_pictures_are_there(section, settings):
+    made = section(subject(tasks.Battery.select("dlygo,dm1"), **settings))
     assert json.loads(json.dumps(made.numbers)) and "NaN" not in json.dumps(made.numbers)
     assert made.figures and made.text.endswith((".", ". "))
 
@@ -48,9 +54,19 @@ def test_a_battery_that_cannot_be_asked_is_said_to_be(section):
         section(subject(Own(tasks.Battery.select("dlygo,dm1"))))
 
 
-def test_a_network_without_positions_has_no_discs():
-    with pytest.raises(analysis.Cannot, match="positions"):
-        analysis.lesions_section(subject(tasks.Battery.select("dm1"), space=False))
+def test_a_network_without_positions_has_lesions_but_no_patches(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
+    made = analysis.lesions_section(subject(tasks.Battery.select("dlygo"), space=False)).numbers
+    assert "positions" in made["no_patches"] and "scikit-learn" in made["no_clusters"]
+    assert set(made["lost_by_task"]["dlygo"]) == {"scattered"} and made["pulses"]["task"] == "dlygo"
+
+
+def test_clusters_are_silenced_one_by_one():
+    made = analysis.lesions_section(subject(tasks.Battery.select("go,dm1")))
+    labels = made.numbers["cluster_of_each_neuron"]
+    lost = made.numbers["lost_by_task"]["dm1"]
+    assert sum(name.startswith("cluster") for name in lost) == max(labels) + 1 >= 2
+    assert "clusters" in made.figures and "delay" in made.numbers["no_pulses"]
 
 
 def test_trials_of_a_ring_are_alike_but_for_the_direction():

@@ -80,7 +80,7 @@ def test_a_ring_attractor_has_a_ring_of_fixed_points_that_do_not_drift():
     field = analysis.HeldField(network, jnp.ones(CELLS))
     ring = bumps(field)
     points = analysis.fixed_points(field, ring)
-    assert len(points.states) == 16 and points.speed.max() < 1e-5
+    assert len(points.states) == 16 and points.speed.max() < 1e-5 and points.converged.all()
     # All lie on one circle of the first Fourier component, at their own angle.
     wave = points.states @ np.exp(2j * np.pi * np.arange(CELLS) / CELLS)
     np.testing.assert_allclose(np.abs(wave), np.abs(wave).mean(), rtol=0.01)
@@ -92,6 +92,18 @@ def test_a_ring_attractor_has_a_ring_of_fixed_points_that_do_not_drift():
     drift, across = analysis.ring_drift(field, analysis.slow_ring(field, ring))
     assert np.abs(np.rad2deg(drift)).max() * 1000 < 0.1  # degrees per second
     assert across.max() < 1e-5
+    turns, ordered = analysis.ring_turns(ring)
+    assert abs(turns) == 1 and ordered
+    tangled = ring[np.array([0, 3, 1, 6, 2, 9, 4, 15, 5, 8, 7, 12, 10, 14, 11, 13])]
+    assert not analysis.ring_turns(tangled)[1]
+
+
+def test_a_slow_point_that_is_found_has_no_gradient_and_one_that_is_not_says_so():
+    flow = lambda y: jnp.stack([y[0] ** 2 + 1, -y[1]])  # never still; slowest at the origin
+    found = analysis.fixed_points(flow, jnp.array([[1.0, 2.0]]))
+    assert found.converged.all() and found.gradient[0] < 0.01 and found.speed[0] > 0.9
+    stopped = analysis.fixed_points(flow, jnp.array([[1.0, 2.0]]), steps=2)
+    assert not stopped.converged.any() and stopped.gradient[0] > 0.01
 
 
 def test_drift_is_what_turns_the_bump():

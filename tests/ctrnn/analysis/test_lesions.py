@@ -147,3 +147,12 @@ def test_pulse_accuracy_without_a_pulse_is_the_accuracy():
     trial, trajectory = analysis.responses(network, BATTERY, spec, integration=INTEGRATION)
     right = (trial.labels == trajectory.outputs.argmax(-1).T) & trial.decision
     np.testing.assert_allclose(accuracy(zero), right.sum(1) / trial.decision.sum(1))
+
+
+def test_patches_of_an_open_sheet_are_alike_in_size_and_hold_what_is_nearest():
+    space = ctrnn.Sheet(6, 6, periodic=False)
+    for centre in analysis.lesion_centres(space, 9):
+        chosen = analysis.patch(space, int(centre), 5)
+        distance = np.asarray(space.distance(np.arange(36), np.full(36, centre)))
+        assert chosen.sum() == 5 and chosen[centre]
+        assert distance[chosen].max() <= distance[~chosen].min()

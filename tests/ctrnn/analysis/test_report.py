@@ -97,8 +97,8 @@ def test_a_section_that_fails_or_cannot_be_made_leaves_the_others(trained, tmp_p
 
 
 def test_what_is_not_installed_skips_its_sections(trained, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "networkx", None)
-    monkeypatch.setattr(_report, "SECTIONS", {"structure": analysis.structure_section})
+    monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
+    monkeypatch.setattr(_report, "SECTIONS", {"variance": analysis.variance_section})
     output = run("analyse", trained, "--out", tmp_path).output
     assert "skipped" in output and "pip install 'ctrnn-jax[analysis]'" in output
 

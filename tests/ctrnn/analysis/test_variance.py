@@ -105,3 +105,11 @@ def test_agreement_by_distance_falls_where_likeness_does():
     )
     assert (np.diff(mean) < 0).all() and mean[0] > high[0] and mean[-1] < low[-1]
     assert 0 < distance[0] < distance[-1] < positions.max()
+
+
+def test_no_pairs_and_no_numbers_are_no_evidence():
+    pairs, member = (np.array([0]), np.array([1])), np.array([True, False, True])
+    with pytest.raises(analysis.Cannot, match="paired"):
+        analysis.agreement(np.eye(2), member, *pairs)
+    with pytest.raises(analysis.Cannot, match="paired"):
+        analysis.agreement(np.full((3, 3), np.nan), np.ones(3, bool), *pairs)
