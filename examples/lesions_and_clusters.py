@@ -75,7 +75,7 @@ for when, one in (("before", trained.untrained), ("after", network)):
 # ## Taking away
 #
 # A lesioned network is a network: [`silence`][ctrnn.analysis.silence] changes weights and no shapes, so all lesions go through one compiled
-# evaluation. How many neurons are lost matters more than which, so every lesion needs a control of its own size. We
+# evaluation. It matters how many neurons are lost, and not only which, so every lesion needs a control of its own size. We
 # silence each cluster, and as many neurons drawn at random, ten times over.
 
 # %%

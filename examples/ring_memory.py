@@ -108,9 +108,9 @@ print(
 
 # %%
 spectrum, vectors = np.linalg.eig(np.asarray(jax.jacfwd(field)(ring[3]), float))
-slowest = vectors[:, spectrum.real.argmax()].real
+slowest = np.real(vectors[:, np.real(spectrum).argmax()])
 along = np.asarray(ring[4] - ring[2])
-cosine = abs(slowest @ along) / np.linalg.norm(slowest) / np.linalg.norm(along)
+cosine = np.abs(slowest @ along) / np.linalg.norm(slowest) / np.linalg.norm(along)
 print(f"cosine of the slowest eigenvector and the way along the ring: {cosine:.3f}\n")
 print("neurons   largest two eigenvalues (per s)")
 for cells in (16, 32, 64, 128):
@@ -182,13 +182,13 @@ print(f"{task}, delay of {delay} ms")
 print(f"points from 32 starts: {len(found.speed)}; speeds, slowest first (rates/s):")
 print(" ", *(f"{1000 * speed:.2g}" for speed in found.speed[:8]))
 print("largest two eigenvalues there (per s):")
-print(" ", *(f"{1000 * v[0]:.1f},{1000 * v[1]:.1f}" for v in values.real))
+print(" ", *(f"{1000 * v[0]:.1f},{1000 * v[1]:.1f}" for v in np.real(values)))
 print(
     f"drift of what is held: {np.abs(drift).mean():.1f} degrees/s, at most {np.abs(drift).max():.0f}"
 )
 
 # %% [markdown]
-# No fixed points, then, but a ring of slow ones, with small eigenvalues, some of them positive: what is
+# No fixed points were found, then, but slow ones, about as many as directions, at some distance from the states held, and the largest eigenvalues there are positive: what is
 # held will be lost, and not yet. Is that how it behaves? We make the delay longer than any it was trained with, then end fixation and
 # look at the answers, half a second later.
 
@@ -199,7 +199,7 @@ how = trained.integration
 later = network(waiting, extra, context=trial.rule, y0=visited[::2], integration=how).rates
 later = jnp.concatenate([visited[None, ::2], later])
 
-go = trial.inputs[0, jnp.argmax(trial.decision[0])]  # the input once fixation has ended
+go = shown.evaluate(onset + delay + battery.dt / 2)[0]  # the input once fixation has ended
 answering = tasks.GridPath(jnp.tile(go, (5, 17 * 16, 1)), battery.dt)
 outputs = network(
     answering,

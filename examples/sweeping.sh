@@ -37,7 +37,8 @@ cut -d, -f1-6 densities/results.csv
 bash sweep.sh
 
 # %% [markdown]
-# A run that was interrupted is, bit for bit, the one that was not: all of its randomness follows from its key and the number of the step. Values
+# All randomness of a run follows from its key and the number of the step, so that a run that was interrupted ends, bit for bit, as one that was
+# not (`tests/ctrnn/test_resume.py` holds it to that). Values
 # may be added to the lists later on, and only what is new is trained.
 #
 # ## What came of it
