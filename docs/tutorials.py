@@ -65,6 +65,7 @@ def _pictures(folder: Path) -> list[Path]:
 def _python(script):
     names: dict[str, Any] = {"__name__": "__main__", "__file__": str(script)}
     sys.path.insert(0, str(script.parent))
+    sys.argv = [str(script)]
 
     def execute(text: str, line: int) -> str:
         with contextlib.redirect_stdout(io.StringIO()) as stream:
@@ -112,7 +113,7 @@ def outcome(name: str) -> tuple[Path, Path]:
 
 
 def _digest(script: Path) -> str:
-    sources = [script, Path(__file__), ROOT / "cli.py"]
+    sources = [script, Path(__file__), ROOT / "cli.py", *sorted(script.parent.glob("_*.py"))]
     sources += sorted(p for part in ("ctrnn", "tasks") for p in (ROOT / part).rglob("*.py"))
     digest = hashlib.sha256(" ".join(version(name) for name in LIBRARIES).encode())
     for source in sources:
