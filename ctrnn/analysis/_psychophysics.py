@@ -126,8 +126,8 @@ def _draw_errors(errors: dict[str, dict[str, Any]]) -> Figure:
 
     height = max(4.0, 0.19 * len(errors) + 1.5)
     figure = Figure(figsize=(11, height), layout="constrained")
-    panels = figure.subplot_mosaic([["error", "tasks"]] * 2 + [["responded", "tasks"]])
-    left, below, right = (panels[name] for name in ("error", "responded", "tasks"))
+    panels = figure.subplot_mosaic("ET;ET;RT")
+    left, below, right = (panels[name] for name in "ERT")
     error = table("error")
     left.plot(intervals, error.mean(0), "o-", markersize=4, label="network, mean of the tasks")
     left.plot(intervals, table("ideal").mean(0), "--", color="black", label="ideal, upper bound",
