@@ -98,7 +98,7 @@ def test_a_run_that_is_done_says_so(folder):
 
 def test_options_win_over_the_file_and_the_preset(tmp_path):
     run("config", "--write", tmp_path / "c.toml", "--preset", "tiny")
-    assert ctrnn.Config(**ctrnn.load_config(tmp_path / "c.toml")).neurons == "10x10"
+    assert ctrnn.Config(**ctrnn.load_config(tmp_path / "c.toml")).neurons == "12x12"
     run(
         "train", "--preset", "tiny", "--config", tmp_path / "c.toml", *TINY,
         "--steps", 2, "--out", tmp_path / "run",

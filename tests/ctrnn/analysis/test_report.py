@@ -53,7 +53,9 @@ def test_a_run_becomes_one_page_that_needs_nothing_else(trained, tmp_path):
     content = json.loads(
         (tmp_path / "analysis.json").read_text(), parse_constant=lambda word: pytest.fail(word)
     )
-    assert {s["status"] for s in content["sections"].values()} == {"done"}
+    # No task of these has a delay to hold anything in; all else can be asked.
+    status = {name: section["status"] for name, section in content["sections"].items()}
+    assert status.pop("fixed-points") == "skipped" and set(status.values()) == {"done"}
     assert set(content["sections"]) == set(analysis.SECTIONS)
     cka = content["sections"]["similarity"]["numbers"]["linear CKA"]
     (other,) = (name for name in cka if str(trained) in name)
@@ -67,8 +69,8 @@ def test_a_run_becomes_one_page_that_needs_nothing_else(trained, tmp_path):
     assert len(pictures) * 2 == len(files) and {f.split(".")[1] for f in files} == {"png", "svg"}
     assert all(p["src"].startswith("data:image/") and len(p["alt"]) > 5 for p in pictures)
     assert "url(" not in page.text and "@import" not in page.text
-    for section in content["sections"].values():
-        assert section["title"] in page.text
+    for name in status:
+        assert content["sections"][name]["title"] in page.text
 
 
 def test_a_section_that_fails_or_cannot_be_made_leaves_the_others(trained, tmp_path, monkeypatch):
