@@ -152,8 +152,9 @@ def _discrete_bwd(residuals, cotangents, perturbed, p, kernel, scheme):
     if any(jax.tree.leaves(perturbed.layout)):
         outers = [kernel.outer(d, scheme.rates(s)) for d, s in zip(deltas, stages, strict=True)]
         layout_bar = jax.tree.map(lambda *x: functools.reduce(operator.add, x), *outers)
-    project = lambda d: jnp.einsum("tnb,ni->tib", d, p.input_weights)  # noqa: E731 used once
-    inputs_bar = jnp.stack([project(d) for d in deltas], 1) if perturbed.inputs else None
+    inputs_bar = None
+    if perturbed.inputs:
+        inputs_bar = jnp.stack([jnp.einsum("tnb,ni->tib", d, p.input_weights) for d in deltas], 1)
     # Not by the constructor: `None`, where nobody asked for a cotangent, is of no field's type.
     return eqx.tree_at(
         lambda p: (

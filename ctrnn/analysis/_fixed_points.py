@@ -253,7 +253,10 @@ def slow_ring(
 
     def slowest(state, tangent):
         tangent = tangent / jnp.linalg.norm(tangent)
-        across = lambda move: state + move - tangent * (tangent @ move)  # noqa: E731 used twice
+
+        def across(move):
+            return state + move - tangent * (tangent @ move)
+
         move, _ = _slowest(lambda move: field(across(move)), jnp.zeros_like(state), steps)
         return across(move)
 

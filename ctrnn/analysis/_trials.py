@@ -69,15 +69,10 @@ def memory_task(battery: Battery, *, key: PRNGKeyArray) -> tuple[str, int]:
     return task, delays[task]
 
 
-class Between(diffrax.AbstractPath):
-    """Inputs between those of a ring of trials: band-limited interpolation from trial to trial."""
+class _Upon(diffrax.AbstractPath):
+    """A path made of another, over the same time."""
 
     path: diffrax.AbstractPath
-    mixture: Float[Array, "points batch"]
-
-    def __init__(self, path: diffrax.AbstractPath, batch: int, points: int):
-        self.path = path
-        self.mixture = jnp.asarray(resample(np.eye(batch), points), jnp.float32)
 
     @property
     def t0(self):
@@ -91,29 +86,30 @@ class Between(diffrax.AbstractPath):
     def jump_ts(self):
         return getattr(self.path, "jump_ts", None)
 
+
+class Between(_Upon):
+    """Inputs between those of a ring of trials: band-limited interpolation from trial to trial."""
+
+    mixture: Float[Array, "points batch"]
+
+    def __init__(self, path: diffrax.AbstractPath, batch: int, points: int):
+        self.path = path
+        self.mixture = jnp.asarray(resample(np.eye(batch), points), jnp.float32)
+
     def evaluate(self, t0, t1=None, left=True):
         return self.mixture @ self.path.evaluate(t0, t1, left)
 
 
-class Pulsed(diffrax.AbstractPath):
+class Pulsed(_Upon):
     """A path with one more input: a boxcar of each trial's strength from its `start` to `stop`."""
 
-    path: diffrax.AbstractPath
     start: Float[Array, " batch"]
     stop: Float[Array, " batch"]
     strength: Float[Array, " batch"]
 
     @property
-    def t0(self):
-        return self.path.t0
-
-    @property
-    def t1(self):
-        return self.path.t1
-
-    @property
     def jump_ts(self):
-        jumps = getattr(self.path, "jump_ts", None)
+        jumps = super().jump_ts
         own = [self.start, self.stop]
         return jnp.concatenate(own if jumps is None else [*own, jumps])
 
