@@ -453,24 +453,20 @@ def compare(
         differ = ctrnn.differences({name: ctrnn.open_run(run) for name, run in first.items()})
         synapses = {n: ctrnn.load(_model(run))[0].graph.synapses for n, run in first.items()}
         files = plotting.write({"comparison": plotting.compare_figure(curves)}, out)
-    table = Table()
-    table.add_column("run", overflow="fold")
+    table = Table("")
+    for name in curves:
+        table.add_column(name, justify="right", overflow="fold")
     for field in next(iter(differ.values())):
-        table.add_column(field)
-    for column in ("synapses", "seeds", "trials", "minutes", "mean", "minimum"):
-        table.add_column(column, justify="right")
-    for name, seen in curves.items():
-        last = seen.per_task[:, -1]
-        table.add_row(
-            name,
-            *("" if value is None else f"{value}" for value in differ[name].values()),
-            f"{synapses[name]:,}",
-            f"{len(last)}",
-            f"{seen.trials[-1]:,}",
-            f"{seen.seconds[:, -1].mean() / 60:.1f}",
-            f"{last.mean():.3f}",
-            f"{last.min(1).mean():.3f}",
-        )
+        values = (differ[name][field] for name in curves)
+        table.add_row(field, *("" if value is None else f"{value}" for value in values))
+    last = {name: seen.per_task[:, -1] for name, seen in curves.items()}
+    minutes = (seen.seconds[:, -1].mean() / 60 for seen in curves.values())
+    table.add_row("synapses", *(f"{synapses[name]:,}" for name in curves))
+    table.add_row("seeds", *(f"{len(x)}" for x in last.values()))
+    table.add_row("trials", *(f"{seen.trials[-1]:,}" for seen in curves.values()))
+    table.add_row("minutes", *(f"{x:.1f}" for x in minutes))
+    table.add_row("mean accuracy", *(f"{x.mean():.3f}" for x in last.values()))
+    table.add_row("worst task", *(f"{x.min(1).mean():.3f}" for x in last.values()))
     console.print(table)
     console.print("wrote " + ", ".join(map(str, files)), highlight=False)
 

@@ -1,6 +1,7 @@
 """Figures of runs: every one is written, and what is drawn is what was measured."""
 
 import json
+import re
 import shutil
 import xml.etree.ElementTree
 
@@ -114,13 +115,15 @@ def test_time_is_of_training_alone(runs):
 
 def test_compare_says_what_differs(runs, tmp_path):
     said = command("compare", runs / "sparse", runs / "dense", "--out", tmp_path / "c").output
-    header = next(row for row in said.splitlines() if "synapses" in row)
-    assert "sparsity" in header and "neurons" not in header and "tasks" not in header
-    for name, density, synapses in (("sparse", "0.15", "180"), ("dense", "1.0", "1,296")):
-        row = next(row for row in said.splitlines() if f" {name} " in row)
+    rows = [re.split("[│┃]", row)[1:-1] for row in said.splitlines() if row[:1] in "│┃"]
+    table = {cells[0].strip(): [x.strip() for x in cells[1:]] for cells in rows if len(cells) == 3}
+    assert "sparsity" in table and "neurons" not in table and "tasks" not in table
+    assert table[""] == ["sparse", "dense"]
+    assert table["sparsity"] == ["0.15", "1.0"] and table["synapses"] == ["180", "1,296"]
+    assert table["trials"] == ["72", "72"]
+    for name, mean in zip(table[""], table["mean accuracy"], strict=True):
         summary = json.loads((runs / name / "summary.json").read_text())
-        assert all(f" {x} " in row for x in (density, synapses, "72"))
-        assert f"{summary['mean_decision_accuracy']:.3f}" in row
+        assert f"{summary['mean_decision_accuracy']:.3f}" == mean
     assert (tmp_path / "c" / "comparison.svg").exists()
 
 
