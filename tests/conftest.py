@@ -17,3 +17,10 @@ def float64():
     """Double precision for one test."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forget_compiled_programs():
+    """Thousands of them in one process exhaust its memory maps, and it dies."""
+    yield
+    jax.clear_caches()
