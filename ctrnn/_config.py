@@ -84,7 +84,7 @@ class Config(pydantic.BaseModel):
     kernel: Literal["auto", "dense", "masked", "gather"] = _field(
         "Network", "How W r is computed; auto picks by measurement.", "auto"
     )
-    solver: Literal["euler", "exponential-euler", "heun", "midpoint", "tsit5", "dopri5"] = _field(
+    solver: Literal["euler", "exponential-euler", "heun", "midpoint", "bosh3", "tsit5", "dopri5"] = _field(
         "Solve", "ODE solver, by name.", "heun"
     )
     dt: float = _field(

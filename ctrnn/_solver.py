@@ -63,6 +63,7 @@ ExponentialEuler.__init__.__doc__ = """**Arguments:**
 EXPLICIT = {
     "heun": diffrax.Heun,
     "midpoint": diffrax.Midpoint,
+    "bosh3": diffrax.Bosh3,
     "tsit5": diffrax.Tsit5,
     "dopri5": diffrax.Dopri5,
 }
@@ -153,8 +154,8 @@ class Integration(eqx.Module):
 
 Integration.__init__.__doc__ = """**Arguments:**
 
-- `solver`: "euler", "exponential-euler", "heun", "midpoint", "tsit5" or "dopri5", and with
-    `rtol` also the implicit "kvaerno3" and "kvaerno5".
+- `solver`: "euler", "exponential-euler", "heun", "midpoint", "bosh3", "tsit5" or "dopri5", and
+    with `rtol` also the implicit "kvaerno3" and "kvaerno5".
 - `dt`: the fixed step, or the first one of an adaptive solve, in ms.
 - `rtol`, `atol`: relative and absolute tolerance of an adaptive solve. `atol` defaults to `rtol`.
 - `adjoint`: "auto" is the first of those that go. Fixed step: "discrete" (parameter gradients in one

@@ -23,7 +23,7 @@ SAVES = {
 
 FIXED = [
     (solver, adjoint)
-    for solver in ("euler", "exponential-euler", "heun", "midpoint", "tsit5", "dopri5")
+    for solver in ("euler", "exponential-euler", "heun", "midpoint", "bosh3", "tsit5", "dopri5")
     for adjoint in ("discrete", "scan")
 ]
 ADAPTIVE = [
