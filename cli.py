@@ -1,29 +1,27 @@
 """The `ctrnn` command. Parses, calls, prints."""
 
-import contextlib
 import dataclasses
 import functools
-import inspect
 import json
 import re
 import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import equinox as eqx
 import numpy as np
-import pydantic
 import typer
 from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
 import ctrnn
 import tasks
+from ctrnn._options import boundary, fail, with_settings
+from ctrnn._places import free_folder, model_file, short_names
 from ctrnn._terminal import (
     Display,
     SweepDisplay,
+    comparison_table,
     complaints,
     console,
     plain_warnings,
@@ -46,62 +44,8 @@ app.add_typer(tasks_app, name="tasks")
 Run = Annotated[Path, typer.Argument(help="A run folder, or a checkpoint (.eqx).")]
 
 
-@contextlib.contextmanager
-def _boundary() -> Iterator[None]:
-    """Turns a mistake in what the user gave into one sentence and exit code 2."""
-    try:
-        yield
-    except pydantic.ValidationError as error:
-        _fail(ctrnn.explain(error), 2)
-    except (ValueError, OSError, ImportError) as error:
-        _fail(str(error), 2)
-
-
-def _fail(sentence: str, code: int) -> NoReturn:
-    complaints.print(Text.assemble(("Error: ", "bold red"), sentence))
-    raise typer.Exit(code)
-
-
-def _with_settings(command: Callable[..., None], *, listed: bool = False) -> Callable[..., None]:
-    """Gives a command one option per field of `ctrnn.Config`, collected as `settings`.
-
-    `listed`: each as the text that was given, which may be a list.
-    """
-
-    def collected(**values: Any) -> None:
-        own = {name: values.pop(name) for name in parameters}
-        command(**own, settings={k: v for k, v in values.items() if v is not None})
-
-    signature = inspect.signature(command, eval_str=True)
-    parameters = {k: p for k, p in signature.parameters.items() if k != "settings"}
-    options = []
-    for name, field in ctrnn.Config.model_fields.items():
-        extra = field.json_schema_extra
-        if not isinstance(extra, dict) or name in parameters:
-            continue
-        option = typer.Option(
-            help=f"{field.description} [dim]\\[default: {field.default}][/dim]"
-            if field.default is not None
-            else field.description,
-            rich_help_panel=str(extra["panel"]),
-            show_default=False,
-        )
-        options.append(
-            inspect.Parameter(
-                name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=None,
-                annotation=Annotated[Optional[str if listed else field.annotation], option],  # noqa: UP045 built at run time
-            )
-        )
-    collected.__signature__ = inspect.Signature([*parameters.values(), *options])  # pyright: ignore[reportFunctionMemberAccess] any function takes it
-    collected.__annotations__ = {p.name: p.annotation for p in [*parameters.values(), *options]}
-    collected.__name__, collected.__doc__ = command.__name__, command.__doc__
-    return collected
-
-
 @app.command()
-@_with_settings
+@with_settings
 def train(
     settings: dict[str, Any],
     config: Annotated[
@@ -141,7 +85,7 @@ def train(
     ] = "",
 ) -> None:
     """Train a network on a set of tasks and keep the run in a folder."""
-    with _boundary():
+    with boundary():
         if distributed:
             ctrnn.join_processes()
             console.quiet, devices = not ctrnn.leads(), "all"
@@ -163,7 +107,7 @@ def train(
             chosen = ctrnn.Config(**(base | settings))
             battery = _select(chosen.tasks, chosen.conventions)
             mesh = ctrnn.device_mesh(_count(devices), chosen)
-            folder = out or _free_folder(chosen)
+            folder = out or free_folder(chosen)
             sinks = ctrnn.make_sinks(log, folder, chosen)
             ctrnn.create_run(folder, chosen, battery)
     console.print(
@@ -183,11 +127,11 @@ def train(
                 sinks=sinks,
             )
     except (ctrnn.CheckpointError, BlockingIOError) as error:
-        _fail(str(error), 2)
+        fail(str(error), 2)
     except ctrnn.Diverged as error:
-        _fail(str(error), 1)
+        fail(str(error), 1)
     except OSError as error:
-        _fail(
+        fail(
             f"cannot write in {folder}: {error.strerror or error}. Checkpoints saved before are intact; "
             f"once it can be written, go on by `ctrnn train --resume {folder}`.",
             1,
@@ -213,7 +157,7 @@ def train(
 
 
 @app.command()
-@functools.partial(_with_settings, listed=True)
+@functools.partial(with_settings, listed=True)
 def sweep(
     settings: dict[str, str],
     out: Annotated[Path, typer.Option(help="The folder of the sweep.", rich_help_panel="Sweep")],
@@ -265,7 +209,7 @@ def sweep(
     import cli  # jobs find what they are handed under this name, also after `python -m cli`
 
     jax.config.update("jax_platforms", "cpu")  # here; accelerators are for the runs
-    with _boundary():
+    with boundary():
         base = ctrnn.PRESETS[preset] | (ctrnn.load_config(config) if config else {})
         vary: dict[str, list[Any]] = {k: _values(k, text) for k, text in settings.items()}
         if "seed" not in vary:
@@ -296,7 +240,7 @@ def sweep(
     for name, run in undone.items():
         complaints.print(f"{name} {run.state}: {run.last_words}\n  {run.log}", markup=False)
     if undone:
-        _fail(f"{len(undone)} of {len(runs)} runs are not finished.", 1)
+        fail(f"{len(undone)} of {len(runs)} runs are not finished.", 1)
 
 
 @app.command()
@@ -316,7 +260,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Decision accuracy per task on held-out trials, with any solver."""
-    with _boundary():
+    with boundary():
         network, config, battery = _trained(run)
         integration = ctrnn.Integration(
             solver=solver or config.solver,
@@ -341,7 +285,7 @@ def evaluate(
     except eqx.EquinoxRuntimeError as error:
         said = re.search("EquinoxRuntimeError: (.+)", str(error))
         reason = said[1] if said else str(error).strip().splitlines()[-1]
-        _fail(f"the solve failed: {reason} (A larger --rtol asks for less.)", 1)
+        fail(f"the solve failed: {reason} (A larger --rtol asks for less.)", 1)
     if as_json:
         print(json.dumps(result))
         return
@@ -362,8 +306,8 @@ def export(
     ] = "safetensors",
 ) -> None:
     """Write a trained network for other programs."""
-    with _boundary():
-        network, header = ctrnn.load(_model(run))
+    with boundary():
+        network, header = ctrnn.load(model_file(run))
         files = ctrnn.export(
             out,
             network,
@@ -378,8 +322,8 @@ def export(
 @app.command("inspect")
 def inspect_(run: Run) -> None:
     """The typed tree of a checkpoint: path, shape, dtype, bytes, mean and sd."""
-    with _boundary():
-        header, arrays = ctrnn.read_arrays(_model(run))
+    with boundary():
+        header, arrays = ctrnn.read_arrays(model_file(run))
     table = Table("path", "shape", "dtype")
     for column in ("bytes", "mean", "sd"):
         table.add_column(column, justify="right")
@@ -403,7 +347,7 @@ def plot(
     """Draw a run, PNG and SVG: learning, tasks, the sheet, weights, rates, a trial. Or a sweep."""
     from ctrnn import plotting
 
-    with _boundary():
+    with boundary():
         whole = (run / "sweep.json").exists()
         if whole and task:
             raise ValueError("--task is of a run; name one of the sweep's.")
@@ -443,31 +387,17 @@ def compare(
     """Runs side by side: what differs, a table and a figure of learning and of last accuracies."""
     from ctrnn import plotting
 
-    with _boundary():
+    with boundary():
         runs = list({run.resolve(): run for run in runs}.values())
         if len(runs) < 2:
             raise ValueError("give two runs or more.")
-        names = _short_names(runs)
+        names = short_names(runs)
         curves = {name: ctrnn.read_curves(run) for name, run in names.items()}
         first = {name: ctrnn.replicates(run)[0] for name, run in names.items()}
         differ = ctrnn.differences({name: ctrnn.open_run(run) for name, run in first.items()})
-        synapses = {n: ctrnn.load(_model(run))[0].graph.synapses for n, run in first.items()}
+        synapses = {n: ctrnn.load(model_file(run))[0].graph.synapses for n, run in first.items()}
         files = plotting.write({"comparison": plotting.compare_figure(curves)}, out)
-    table = Table("")
-    for name in curves:
-        table.add_column(name, justify="right", overflow="fold")
-    for field in next(iter(differ.values())):
-        values = (differ[name][field] for name in curves)
-        table.add_row(field, *("" if value is None else f"{value}" for value in values))
-    last = {name: seen.per_task[:, -1] for name, seen in curves.items()}
-    minutes = (seen.seconds[:, -1].mean() / 60 for seen in curves.values())
-    table.add_row("synapses", *(f"{synapses[name]:,}" for name in curves))
-    table.add_row("seeds", *(f"{len(x)}" for x in last.values()))
-    table.add_row("trials", *(f"{seen.trials[-1]:,}" for seen in curves.values()))
-    table.add_row("minutes", *(f"{x:.1f}" for x in minutes))
-    table.add_row("mean accuracy", *(f"{x.mean():.3f}" for x in last.values()))
-    table.add_row("worst task", *(f"{x.min(1).mean():.3f}" for x in last.values()))
-    console.print(table)
+    console.print(comparison_table(curves, differ, synapses))
     console.print("wrote " + ", ".join(map(str, files)), highlight=False)
 
 
@@ -481,7 +411,7 @@ def analyse(
     ] = None,
 ) -> None:
     """Look inside a trained network: figures, analysis.json and one page, report.html."""
-    with _boundary():
+    with boundary():
         subject, config = _subject(run)
         others = {}
         for other in against or []:
@@ -490,7 +420,7 @@ def analyse(
                 raise ValueError(
                     f"{other} was trained on other tasks than {run}; compare like runs."
                 )
-        out = out or _model(run).parent / "analysis"
+        out = out or model_file(run).parent / "analysis"
         out.mkdir(parents=True, exist_ok=True)
     from ctrnn import analysis
 
@@ -511,7 +441,7 @@ def analyse(
         )
 
     subject = dataclasses.replace(subject, others=others)
-    name = _model(run).parent.resolve().name
+    name = model_file(run).parent.resolve().name
     with console.status(f"looking into {run} ..."):
         parts = analysis.analyse(subject, out, title=f"Inside {name}", about=about, report=show)
     console.print(f"wrote {out / 'report.html'}", highlight=False)
@@ -527,7 +457,7 @@ def config_(
     ] = "default",
 ) -> None:
     """Write all settings to a TOML file, each with what it means."""
-    with _boundary():
+    with boundary():
         if write.exists():
             raise ValueError(f"{write} exists; choose another file.")
         write.write_text(ctrnn.Config(**ctrnn.PRESETS[preset]).to_toml())
@@ -539,7 +469,7 @@ def list_(
     names: Annotated[str, typer.Argument(help="Set, names and globs, or module:battery.")] = "132",
 ) -> None:
     """The tasks, grouped by family, and what each asks."""
-    with _boundary():
+    with boundary():
         battery = _select(names)
     table = Table("task", "family", "what it asks")
     family = None
@@ -570,7 +500,7 @@ def show(
     import jax.numpy as jnp
     import jax.random as jr
 
-    with _boundary():
+    with boundary():
         battery = _select(own or name, conventions)
         if not own and len(battery.names) > 1:
             raise ValueError(f"{name} is {len(battery.names)} tasks; name one of them.")
@@ -588,7 +518,7 @@ def show(
             labels = np.asarray(trial.labels[0, frames])
             console.print(f"  {start:5.0f} - {end:5.0f} ms  {period:<9} labels {labels.tolist()}")
     if plot:
-        with _boundary():
+        with boundary():
             tasks.plot_trial(trial, 0, battery).savefig(plot, dpi=150)
         console.print(f"wrote {plot}")
 
@@ -607,7 +537,7 @@ def _pair(text: str) -> tuple[str, int | str]:
 
 
 def _trained(run: Path) -> tuple[ctrnn.RateNetwork, ctrnn.Config, tasks.Battery]:
-    network, header = ctrnn.load(_model(run))
+    network, header = ctrnn.load(model_file(run))
     if not header.config:
         raise ValueError(f"{run} does not say how it was trained; give a run.")
     config = ctrnn.Config(**header.config)
@@ -660,43 +590,6 @@ def _count(devices: str) -> int | Literal["all"]:
     if devices != "all" and not devices.isdecimal():
         raise ValueError(f"--devices takes a number or all, not {devices!r}.")
     return "all" if devices == "all" else int(devices)
-
-
-def _model(run: Path) -> Path:
-    if (run / "sweep.json").exists():
-        raise ValueError(
-            f"{run} is a sweep; name one of its runs: {_names(ctrnn.sweep_runs(run))}."
-        )
-    if any(run.glob("seed-*")):
-        raise ValueError(
-            f"{run} has a run for each seed; name one: {_names(ctrnn.replicates(run))}."
-        )
-    return run / "model.eqx" if run.is_dir() else run
-
-
-def _names(runs: list[Path]) -> str:
-    return ", ".join(map(str, runs))
-
-
-def _short_names(runs: list[Path]) -> dict[str, Path]:
-    """Runs by the end of their path, as much of it as tells them apart."""
-    whole = [run.resolve().parts for run in runs]
-    for count in range(1, max(map(len, whole)) + 1):
-        names = ["/".join(parts[-count:]) for parts in whole]
-        if len(set(names)) == len(names):
-            break
-    return dict(zip(names, runs, strict=True))
-
-
-def _free_folder(config: ctrnn.Config) -> Path:
-    words = re.sub(r"[^A-Za-z0-9]+", "-", config.tasks).strip("-")[:40]
-    sparse = config.connectivity not in ("autapse", "dense")
-    wiring = f"{config.connectivity}-{config.sparsity:g}" if sparse else config.connectivity
-    last = config.seed + config.seeds - 1
-    seeds = f"seed{last}" if config.seeds == 1 else f"seeds{config.seed}-{last}"
-    stem = f"{words}-{wiring}-{seeds}"
-    numbered = (Path("runs") / (stem if i == 1 else f"{stem}-{i}") for i in range(1, 10**6))
-    return next(folder for folder in numbered if not folder.exists())
 
 
 if __name__ == "__main__":

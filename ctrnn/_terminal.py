@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ._config import Config
-from ._curves import base_and_variant
+from ._curves import Curves, base_and_variant
 from ._results import RunState
 from ._run import Progress
 
@@ -145,6 +145,27 @@ def print_accuracies(per_task: dict[str, float]) -> None:
         cells = {split[n][1]: per_task[n] for n in per_task if split[n][0] == base}
         table.add_row(base, *(_coloured(cells[v]) if v in cells else "" for v in variants))
     console.print("\nDecision accuracy on held-out trials", table)
+
+
+def comparison_table(
+    curves: dict[str, Curves], differ: dict[str, dict[str, Any]], synapses: dict[str, int]
+) -> Table:
+    """A column for each run: the settings in which they differ, and how they ended."""
+    table = Table("")
+    for name in curves:
+        table.add_column(name, justify="right", overflow="fold")
+    for field in next(iter(differ.values())):
+        values = (differ[name][field] for name in curves)
+        table.add_row(field, *("" if value is None else f"{value}" for value in values))
+    last = {name: seen.per_task[:, -1] for name, seen in curves.items()}
+    minutes = (seen.seconds[:, -1].mean() / 60 for seen in curves.values())
+    table.add_row("synapses", *(f"{synapses[name]:,}" for name in curves))
+    table.add_row("seeds", *(f"{len(x)}" for x in last.values()))
+    table.add_row("trials", *(f"{seen.trials[-1]:,}" for seen in curves.values()))
+    table.add_row("minutes", *(f"{x:.1f}" for x in minutes))
+    table.add_row("mean accuracy", *(f"{x.mean():.3f}" for x in last.values()))
+    table.add_row("worst task", *(f"{x.min(1).mean():.3f}" for x in last.values()))
+    return table
 
 
 def _coloured(accuracy: float) -> str:

@@ -205,6 +205,7 @@ def linear_network():
         ("exponential-euler", 1, 5.0),
         ("heun", 2, 10.0),
         ("midpoint", 2, 10.0),
+        ("bosh3", 3, 25.0),
         ("tsit5", 5, 25.0),
         ("dopri5", 5, 25.0),
     ],
