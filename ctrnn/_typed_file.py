@@ -60,7 +60,10 @@ def write_arrays(file: Path | str, header: Header, leaves: list) -> None:
     """Writes a header and the leaves it lists, whole or not at all."""
     line = header.model_dump_json().encode() + b"\n"
     if len(line) > _HEADER_LIMIT:
-        raise ValueError("the header would exceed 16 MiB; keep less in config or provenance.")
+        raise ValueError(
+            f"the header takes {len(line) / 2**20:.1f} MiB of the 16 allowed; keep less in config, tasks "
+            "or provenance."
+        )
     body = io.BytesIO()
     eqx.tree_serialise_leaves(body, leaves)
     digest = hashlib.sha256(line)
@@ -86,8 +89,7 @@ def read_arrays(file: Path | str) -> tuple[Header, dict[str, np.ndarray]]:
                     f"{file} is truncated: its header promises more than it holds."
                 )
             named = {leaf.path: _read_leaf(stream, leaf, file) for leaf in header.leaves}
-            # Files of format 1 end after their last leaf.
-            digest = _digest(stream, stream.tell()) if header.format > 1 else b""
+            digest = _digest(stream, stream.tell())
             if stream.read(len(digest) + 1) != digest:
                 raise CheckpointError(f"{file} is damaged: its digest is not that of its content.")
     except OSError as error:
@@ -115,10 +117,10 @@ def _read_header(stream: BinaryIO, file: Path | str) -> Header:
     try:
         content = json.loads(line, parse_constant=_no_constant)
         found = content.get("format")
-        if found not in range(1, FORMAT + 1):
+        if found != FORMAT:
             raise CheckpointError(
-                f"{file} is of checkpoint format {found!r:.40}; this ctrnn reads formats 1 to {FORMAT}: "
-                "upgrade ctrnn-jax."
+                f"{file} is of checkpoint format {found!r:.40}; this ctrnn reads format {FORMAT}: "
+                "read it with the version of ctrnn-jax that its header names, or a newer one."
             )
         header = Header.model_validate(content)
         if len({leaf.path for leaf in header.leaves}) < len(header.leaves):
