@@ -116,7 +116,7 @@ def train(
     )
     received: list[int] = []
     try:
-        with signals(received), plain_warnings(), Display(chosen) as display:
+        with signals(received), plain_warnings(), Display(chosen, battery.dt) as display:
             summary = ctrnn.train(
                 chosen,
                 battery,

@@ -50,7 +50,8 @@ class Job:
 
         with signals(received, signal.SIGUSR2):
             config = open_run(self.run)
-            battery, report = self.battery_of(config), Display(config).show
+            battery = self.battery_of(config)
+            report = Display(config, battery.dt).show
             while not (stop() or on_disk(self.run).done):
                 try:
                     train(config, battery, self.run, report=report, stop=stop)

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import math
 import signal
 import sys
 import time
@@ -53,8 +54,9 @@ def plain_warnings() -> Iterator[None]:
 class Display:
     """A live line on a terminal; elsewhere a line at each evaluation."""
 
-    def __init__(self, config: Config):
-        self.config = config
+    def __init__(self, config: Config, frame: float):
+        """`frame`: the step until refinement, in ms."""
+        self.config, self.frame = config, frame
         self.live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
         self.begun = time.monotonic()
         self.first: int | None = None
@@ -70,11 +72,17 @@ class Display:
         if self.live:
             self.live.stop()
 
+    def _work(self, step: int) -> float:
+        """Training steps, those after refinement by how many more steps of the solve they take."""
+        coarse = min(step, math.ceil(self.config.refine_at * self.config.steps))
+        return coarse + (step - coarse) * self.frame / self.config.dt
+
     def show(self, progress: Progress) -> None:
         if self.first is None:
             self.first, self.begun = progress.step, time.monotonic()
-        done = progress.step - self.first
-        left = (self.config.steps - progress.step) * (time.monotonic() - self.begun) / max(done, 1)
+        now, end = self._work(progress.step), self._work(self.config.steps)
+        done = now - self._work(self.first)
+        left = (end - now) * (time.monotonic() - self.begun) / max(done, 1)
         clock = f"{left // 60:.0f} min {left % 60:02.0f} s left" if done else "..."
         line = (
             f"step {progress.step}/{self.config.steps}  loss {progress.loss:.3f}  "

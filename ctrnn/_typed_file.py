@@ -61,8 +61,8 @@ def write_arrays(file: Path | str, header: Header, leaves: list) -> None:
     line = header.model_dump_json().encode() + b"\n"
     if len(line) > _HEADER_LIMIT:
         raise ValueError(
-            f"the header takes {len(line) / 2**20:.1f} MiB of the 16 allowed; keep less in config, tasks "
-            "or provenance."
+            f"the header takes {len(line) / 2**20:.1f} MiB of the 16 allowed; keep less in config, "
+            "tasks or provenance."
         )
     body = io.BytesIO()
     eqx.tree_serialise_leaves(body, leaves)

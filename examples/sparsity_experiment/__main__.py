@@ -3,10 +3,12 @@
     python -m examples.sparsity_experiment tune --battery 20    # learning rates, seed 100
     python -m examples.sparsity_experiment run --battery 20     # each at its best, seeds 0 to 2
     python -m examples.sparsity_experiment collect              # curves.jsonl, from all that ended
+    python -m examples.sparsity_experiment figures              # docs/science/, from curves.jsonl
 
 Each command may be stopped and given again: what is finished is skipped, the rest goes on.
 """
 
+import itertools
 import json
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,12 +17,15 @@ import numpy as np
 import typer
 
 import ctrnn
+import ctrnn.plotting
 import tasks
 
 from .conditions import CONDITIONS, LEARNING_RATES, SEEDS, TUNING_SEED, config, name
+from .figures import curves_figure, density_figure, table
 
 app = typer.Typer(no_args_is_help=True)
 RUNS, CURVES = Path("runs/sparsity"), Path(__file__).parent / "curves.jsonl"
+PAGES = Path("docs/science")
 Battery = Annotated[Literal["20", "132"], typer.Option(help="Which tasks.")]
 Jobs = Annotated[int, typer.Option(help="Runs at a time.")]
 
@@ -63,18 +68,9 @@ def run(battery: Battery = "132", jobs: Jobs = 1) -> None:
 @app.command()
 def collect() -> None:
     """Write the curve of every run, tuning included, to curves.jsonl."""
-    rates = [
-        (c, b, r, TUNING_SEED) for b in ("20", "132") for c in CONDITIONS for r in LEARNING_RATES
-    ]
-    final = [
-        (c, b, r, s)
-        for b in ("20", "132")
-        for c in CONDITIONS
-        for r in LEARNING_RATES
-        for s in SEEDS
-    ]
+    wanted = itertools.product(("20", "132"), CONDITIONS, LEARNING_RATES, (TUNING_SEED, *SEEDS))
     rows = []
-    for one in rates + final:
+    for one in wanted:
         folder = RUNS / name(*one)
         if not (folder / "summary.json").exists():
             continue
@@ -98,6 +94,19 @@ def collect() -> None:
         )
     CURVES.write_text("".join(json.dumps(row) + "\n" for row in rows))
     print(f"{len(rows)} runs in {CURVES}")
+
+
+@app.command()
+def figures() -> None:
+    """Draw curves.jsonl, and write its tables."""
+    rows = [json.loads(line) for line in CURVES.read_text().splitlines()]
+    for battery in sorted({row["battery"] for row in rows}):
+        drawn = {
+            f"curves-{battery}": curves_figure(rows, battery),
+            f"density-{battery}": density_figure(rows, battery),
+        }
+        ctrnn.plotting.write(drawn, PAGES)
+        (PAGES / f"table-{battery}.md").write_text(table(rows, battery))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ _EQUAL_SYNAPSES: dict[str, dict[str, Any]] = {
     "dense, 80": dict(connectivity="dense", neurons="8x10"),
 }
 CONDITIONS = _EQUAL_NEURONS | _EQUAL_SYNAPSES
-EQUAL_SYNAPSES = (*_EQUAL_SYNAPSES, "locality 4%")
+EQUAL_SYNAPSES = (*list(_EQUAL_SYNAPSES)[:2], "locality 4%", *list(_EQUAL_SYNAPSES)[2:])
 
 
 def config(condition: str, battery: str, learning_rate: float, seed: int) -> ctrnn.Config:

@@ -1,0 +1,52 @@
+"""What is read off the curves of the experiment: the measures of docs/science/plan.md."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+LEVELS = (0.5, 0.8, 0.9)
+RESAMPLES = 10_000
+
+
+class Interval(NamedTuple):
+    """A median over seeds with its 95 % bootstrap interval."""
+
+    median: float
+    low: float
+    high: float
+
+
+def trials_until(trials: npt.ArrayLike, accuracy: npt.ArrayLike, level: float) -> float:
+    """Trials seen when the curve first reaches a level, between evaluations by a line; inf if never."""
+    trials, accuracy = np.asarray(trials, float), np.asarray(accuracy, float)
+    above = np.flatnonzero(accuracy >= level)
+    if not len(above):
+        return np.inf
+    k = above[0]
+    if k == 0:
+        return float(trials[0])
+    rise = (level - accuracy[k - 1]) / (accuracy[k] - accuracy[k - 1])
+    return float(trials[k - 1] + rise * (trials[k] - trials[k - 1]))
+
+
+def over_seeds(values: npt.ArrayLike) -> Interval:
+    """Of a few seeds the interval is hardly more than the range of what was seen."""
+    values = np.asarray(values, float)
+    drawn = np.random.default_rng(0).choice(values, (RESAMPLES, len(values)))
+    # Not `quantile` of a line between values: that of inf and a number is none.
+    low, high = np.quantile(np.median(drawn, 1), [0.025, 0.975], method="nearest")
+    return Interval(float(np.median(values)), float(low), float(high))
+
+
+def measures(rows: list[dict]) -> dict[str, Interval]:
+    """The measures of one condition, from the rows of curves.jsonl of its seeds."""
+    found: dict[str, list[float]] = {
+        f"trials until {level}": [trials_until(r["trials"], r["mean"], level) for r in rows]
+        for level in LEVELS
+    }
+    found["area"] = [float(np.mean(r["mean"])) for r in rows]
+    found["final"] = [r["mean"][-1] for r in rows]
+    found["worst task"] = [r["minimum"][-1] for r in rows]
+    found["minutes"] = [r["seconds"] / 60 for r in rows]
+    return {name: over_seeds(values) for name, values in found.items()}
