@@ -211,7 +211,7 @@ def make_train_step(
         trial = battery.batch(batch_key, batch_size, odds)
         parameters, static = eqx.partition(state.network, trainable(state.network))
         (loss, (right, frames)), gradient = differentiate(parameters, static, trial, noise_key)
-        norm = optax.global_norm(gradient)
+        norm = optax.tree.norm(gradient)
         finite = jnp.isfinite(loss) & jnp.isfinite(norm)
         # So that an optimiser that skips what is not finite skips all of these.
         gradient = jax.tree.map(lambda g: jnp.where(finite, g, jnp.nan), gradient)
