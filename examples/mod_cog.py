@@ -78,7 +78,7 @@ draw(["dm1", "ctxdm2", "multidm", "dlydm1"], "decision-tasks.png")
 #
 # A sample, a delay, a test. `dms` answers with the test direction if the two are equal, and keeps fixating if not; `dnms` the
 # other way round. `dmc` and `dnmc` compare *categories*, the halves of the ring. In half of the trials the right thing is to do
-# nothing, which is why accuracy is counted over these trials as well.
+# nothing: to keep fixating through the decision is then the answer, and is counted as one.
 
 # %%
 draw(["dms", "dnms", "dmc", "dnmc"], "match-tasks.png", seed=2)
