@@ -136,7 +136,7 @@ def plot_learning(axes: Axes, history: list[dict[str, Any]]) -> None:
         axes.plot(steps, values, style, color="#0072B2", label=which)
     axes.set(xlabel="optimiser step", ylabel="decision accuracy", ylim=(0, 1))
     axes.set_title("Learning, on held-out trials")
-    axes.legend(frameon=False, loc="upper left", ncols=2)
+    axes.legend(frameon=False, ncols=2)
     axes.spines[["top", "right"]].set_visible(False)
 
 
