@@ -145,6 +145,10 @@ class RandomSparse(AbstractConnectivity):
     """Each neuron hears `round(density * neurons)` neurons (at least 1), drawn evenly from
     all without replacement, itself among them.
 
+    **Arguments:**
+
+    - `density`: the fraction of all possible synapses that exist; 0.04 by default.
+
     !!! example
 
         ```python
@@ -169,6 +173,10 @@ class Rewired(AbstractConnectivity):
     """The control for [`ctrnn.Locality`][]: the same fan-in and fan-out for every neuron,
     and no locality. Pairs of synapses of a nearest-neighbour graph exchange their
     sources, twice each on average, wherever that makes no synapse twice.
+
+    **Arguments:**
+
+    - `density`: the fraction of all possible synapses that exist; 0.04 by default.
 
     !!! example
 

@@ -96,6 +96,12 @@ class Sheet(AbstractLattice):
     """A two-dimensional cortical sheet. Neuron `row * columns + column` sits at
     `(row, column) * spacing` mm.
 
+    **Arguments:**
+
+    - `rows`, `columns`: how many neurons each way.
+    - `spacing`: between neighbours, in mm; 0.05 by default.
+    - `periodic`: whether opposite edges meet; they do by default.
+
     !!! example
 
         ```python
@@ -117,6 +123,11 @@ class Sheet(AbstractLattice):
 class Ring(AbstractLattice):
     """A closed line of neurons, as in models of heading; distance is along the ring.
 
+    **Arguments:**
+
+    - `length`: how many neurons.
+    - `spacing`: between neighbours, in mm; 0.05 by default.
+
     !!! example
 
         ```python
@@ -135,6 +146,12 @@ class Ring(AbstractLattice):
 
 class Volume(AbstractLattice):
     """A three-dimensional block of neurons, `layers` deep.
+
+    **Arguments:**
+
+    - `layers`, `rows`, `columns`: how many neurons each way.
+    - `spacing`: between neighbours, in mm; 0.05 by default.
+    - `periodic`: whether opposite faces meet; they do by default.
 
     !!! example
 
