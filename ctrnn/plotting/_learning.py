@@ -46,7 +46,7 @@ def tasks_figure(curves: Curves, families: Mapping[str, str]) -> Figure:
 
         ```python
         families = {task: battery.describe(task)[0] for task in battery.names}
-        ctrnn.plotting.tasks_figure(ctrnn.read_curves(run), families).savefig("tasks.svg")
+        ctrnn.plotting.tasks_figure(ctrnn.read_curves(run), families).savefig("by-task.svg")
         ```
     """
     kinds = list(dict.fromkeys(families[task] for task in curves.tasks))
