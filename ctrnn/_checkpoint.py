@@ -154,7 +154,9 @@ def export(
     **Arguments:**
 
     - `file`: where to.
+    - `network`: the network.
     - `form`: "eqx" (a typed checkpoint), "safetensors" (and a config.json beside it) or "npz".
+    - `config`, `tasks`, `provenance`: settings, task names and origin to keep beside it.
 
     Arrays have the names of [`ctrnn.arrays`][]: `weights` are those of the synapses from
     `graph.sources` to `graph.targets` (under Dale's law their absolute values count, signed by
@@ -167,6 +169,12 @@ def export(
     **Raises:**
 
     `ValueError` if one of them is there already, or the folder is not.
+
+    !!! example
+
+        ```python
+        ctrnn.export("model.safetensors", network, "safetensors", tasks=battery.names)
+        ```
     """
     file = Path(file)
     for one in (file, file.with_name("config.json")) if form == "safetensors" else (file,):

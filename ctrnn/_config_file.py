@@ -38,7 +38,17 @@ def load_config(file: Path | str) -> dict[str, Any]:
 
 
 def explain(error: pydantic.ValidationError) -> str:
-    """A validation error as one sentence per mistake."""
+    """A validation error as one sentence per mistake.
+
+    !!! example
+
+        ```python
+        try:
+            ctrnn.Config(sparsity=2)
+        except pydantic.ValidationError as error:
+            print(ctrnn.explain(error))  # sparsity = 2: input should be less than or equal to 1.
+        ```
+    """
     sentences = []
     for mistake in error.errors():
         name = ".".join(map(str, mistake["loc"]))

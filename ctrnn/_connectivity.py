@@ -11,11 +11,23 @@ from ._space import AbstractSpace
 
 
 class AbstractConnectivity(eqx.Module):
-    """A rule that draws a [`ctrnn.Graph`][] on a space."""
+    """A rule that draws a [`ctrnn.Graph`][] on a space. Subclass it to wire as you like.
+
+    !!! example
+
+        ```python
+        class Upstream(ctrnn.AbstractConnectivity):  # each neuron hears the one before it
+            def __call__(self, space, *, key):
+                i = np.arange(space.size)
+                return ctrnn.Graph(np.roll(i, 1), i, space.size, space)
+        ```
+    """
 
     @abc.abstractmethod
     def __call__(self, space: AbstractSpace, *, key: PRNGKeyArray) -> Graph:
-        """**Arguments:**
+        """Draws the graph.
+
+        **Arguments:**
 
         - `space`: Where the neurons are.
         - `key`: A JAX random key. The same key draws the same graph.
@@ -27,7 +39,23 @@ class AbstractConnectivity(eqx.Module):
 
 
 class Gaussian(eqx.Module):
-    """A connection probability that falls with distance d as `exp(-d^2 / (2 width^2))`."""
+    """Odds of a synapse that fall with distance d (mm) as `exp(-d^2 / (2 width^2))`: a kernel for
+    [`ctrnn.Locality`][], which scales them to its density.
+
+    **Arguments:**
+
+    - `width`: in mm.
+
+    **Raises:**
+
+    `ValueError` if the width is not positive.
+
+    !!! example
+
+        ```python
+        graph = ctrnn.Locality(0.04, ctrnn.Gaussian(0.15))(ctrnn.Sheet(32, 32), key=jr.key(0))
+        ```
+    """
 
     width: float = eqx.field(static=True)  # mm
 
@@ -39,7 +67,23 @@ class Gaussian(eqx.Module):
 
 
 class Exponential(eqx.Module):
-    """A connection probability that falls with distance d as `exp(-d / width)`."""
+    """Odds of a synapse that fall with distance d (mm) as `exp(-d / width)`: a kernel for
+    [`ctrnn.Locality`][], which scales them to its density.
+
+    **Arguments:**
+
+    - `width`: in mm.
+
+    **Raises:**
+
+    `ValueError` if the width is not positive.
+
+    !!! example
+
+        ```python
+        graph = ctrnn.Locality(0.04, ctrnn.Exponential(0.15))(ctrnn.Sheet(32, 32), key=jr.key(0))
+        ```
+    """
 
     width: float = eqx.field(static=True)  # mm
 
@@ -59,10 +103,21 @@ class Locality(AbstractConnectivity):
     replacement, with odds in proportion to `kernel(distance)`: the density is exact and
     fan-in varies.
 
-    ```python
-    graph = ctrnn.Locality(0.04)(ctrnn.Sheet(32, 32), key=jr.key(0))
-    graph = ctrnn.Locality(0.04, ctrnn.Gaussian(0.2))(ctrnn.Sheet(32, 32), key=jr.key(0))
-    ```
+    **Arguments:**
+
+    - `density`: the fraction of all `neurons^2` possible synapses that exist.
+    - `kernel`: odds by distance in mm, such as [`ctrnn.Gaussian`][].
+
+    **Raises:**
+
+    `ValueError` if the density is not in (0, 1].
+
+    !!! example
+
+        ```python
+        graph = ctrnn.Locality(0.04)(ctrnn.Sheet(32, 32), key=jr.key(0))
+        graph = ctrnn.Locality(0.04, ctrnn.Gaussian(0.2))(ctrnn.Sheet(32, 32), key=jr.key(0))
+        ```
 
     ??? cite "References"
 
@@ -90,9 +145,15 @@ class RandomSparse(AbstractConnectivity):
     """Each neuron hears `round(density * neurons)` neurons (at least 1), drawn evenly from
     all without replacement, itself among them.
 
-    ```python
-    graph = ctrnn.RandomSparse(0.04)(ctrnn.Sheet(32, 32), key=jr.key(0))
-    ```
+    **Arguments:**
+
+    - `density`: the fraction of all possible synapses that exist; 0.04 by default.
+
+    !!! example
+
+        ```python
+        graph = ctrnn.RandomSparse(0.04)(ctrnn.Sheet(32, 32), key=jr.key(0))
+        ```
     """
 
     density: float = eqx.field(static=True, default=0.04)
@@ -113,9 +174,15 @@ class Rewired(AbstractConnectivity):
     and no locality. Pairs of synapses of a nearest-neighbour graph exchange their
     sources, twice each on average, wherever that makes no synapse twice.
 
-    ```python
-    graph = ctrnn.Rewired(0.04)(ctrnn.Sheet(32, 32), key=jr.key(0))
-    ```
+    **Arguments:**
+
+    - `density`: the fraction of all possible synapses that exist; 0.04 by default.
+
+    !!! example
+
+        ```python
+        graph = ctrnn.Rewired(0.04)(ctrnn.Sheet(32, 32), key=jr.key(0))
+        ```
 
     ??? cite "Reference"
 
@@ -149,9 +216,11 @@ class Rewired(AbstractConnectivity):
 class Autapse(AbstractConnectivity):
     """Each neuron hears itself alone.
 
-    ```python
-    graph = ctrnn.Autapse()(ctrnn.Sheet(32, 32), key=jr.key(0))
-    ```
+    !!! example
+
+        ```python
+        graph = ctrnn.Autapse()(ctrnn.Sheet(32, 32), key=jr.key(0))
+        ```
     """
 
     def __call__(self, space: AbstractSpace, *, key: PRNGKeyArray) -> Graph:
@@ -163,9 +232,11 @@ class Autapse(AbstractConnectivity):
 class Dense(AbstractConnectivity):
     """Every neuron hears every neuron, itself among them.
 
-    ```python
-    graph = ctrnn.Dense()(ctrnn.Sheet(16, 16), key=jr.key(0))
-    ```
+    !!! example
+
+        ```python
+        graph = ctrnn.Dense()(ctrnn.Sheet(16, 16), key=jr.key(0))
+        ```
     """
 
     def __call__(self, space: AbstractSpace, *, key: PRNGKeyArray) -> Graph:

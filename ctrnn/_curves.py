@@ -18,8 +18,10 @@ History = list[dict[str, Any]]
 class Curves(NamedTuple):
     """What replicates learnt, at the evaluations that all of them made.
 
-    `trials` and `seconds` are of training (compiling and evaluating left out), and `per_task` is
-    decision accuracy on held-out trials, in the order of `tasks`.
+    - `tasks`: their names.
+    - `trials` [evaluations]: trials of training seen until then.
+    - `seconds` [replicates, evaluations]: of training; compiling and evaluating are left out.
+    - `per_task` [replicates, evaluations, tasks]: decision accuracy on held-out trials.
     """
 
     tasks: tuple[str, ...]
@@ -29,11 +31,19 @@ class Curves(NamedTuple):
 
     @property
     def mean(self) -> Float[np.ndarray, "replicates evaluations"]:
+        """Decision accuracy, averaged over tasks."""
         return self.per_task.mean(-1)
 
 
 def replicates(run: Path) -> list[Path]:
-    """The runs of one network per seed in a run's folder; the run itself if it is one."""
+    """The runs of one network per seed in a run's folder; the run itself if it is one.
+
+    !!! example
+
+        ```python
+        networks = [ctrnn.load(run / "model.eqx")[0] for run in ctrnn.replicates(folder)]
+        ```
+    """
     found = [file.parent for file in run.glob("seed-*/metrics.jsonl")]
     return sorted(found, key=lambda folder: int(folder.name.removeprefix("seed-"))) or [run]
 

@@ -84,7 +84,7 @@ def device_mesh(devices: int | Literal["all"], config: Config) -> Mesh | None:
 
 
 def leads() -> bool:
-    """Whether this process is the one that writes."""
+    """Whether this process, of those that train together, is the one that writes and prints."""
     return jax.process_index() == 0
 
 

@@ -65,7 +65,14 @@ class Keys(NamedTuple):
 
 
 def keys(seed: int) -> Keys:
-    """All that a run draws follows from its seed."""
+    """The keys of a run, from its seed: all that the run draws follows from them.
+
+    !!! example
+
+        ```python
+        network = config.network(33, 132, 17, key=ctrnn.keys(config.seed).network)
+        ```
+    """
     return Keys(*jr.split(jr.key(seed), 3))
 
 
@@ -76,6 +83,13 @@ def create_run(folder: Path, config: Config, battery: Battery) -> None:
 
     `ValueError` if the step does not divide the battery's frames or is unstable for the time
     constant, or if the folder holds something already or cannot be made.
+
+    !!! example
+
+        ```python
+        ctrnn.create_run(Path("runs/mine"), config, battery)
+        summary = ctrnn.train(config, battery, Path("runs/mine"))
+        ```
     """
     check_grid(battery, config.integration())
     coarsest = battery.dt if config.refine_at > 0 else config.dt
@@ -107,7 +121,14 @@ def open_run(folder: Path) -> Config:
 
     **Raises:**
 
-    `ValueError` if the folder is not a run, or if its config.toml has no settings.
+    `ValueError` if the folder is not a run, or if its config.toml has no settings;
+    `pydantic.ValidationError` if a setting is not allowed.
+
+    !!! example
+
+        ```python
+        battery = tasks.Battery.select(ctrnn.open_run(Path("runs/mine")).tasks)
+        ```
     """
     if not (folder / "config.toml").is_file():
         raise ValueError(f"{folder} is not a run: it has no config.toml.")

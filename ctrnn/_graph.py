@@ -13,10 +13,12 @@ class Graph(eqx.Module):
     Synapses are sorted by target, then by source. A network's weights are one number per
     synapse in this order.
 
-    ```python
-    graph = ctrnn.Graph([0, 1], [1, 0], size=2)  # two neurons that hear each other
-    graph.density  # 0.5
-    ```
+    !!! example
+
+        ```python
+        graph = ctrnn.Graph([0, 1], [1, 0], size=2)  # two neurons that hear each other
+        graph.density  # 0.5
+        ```
     """
 
     sources: Int32[Array, " synapses"]

@@ -70,6 +70,13 @@ def integrate(
 
     `ValueError` if times are off the step's grid, or the solver cannot carry the noise. A solve
     that fails at run time raises with Diffrax's result.
+
+    !!! example
+
+        ```python
+        times = battery.dt * np.arange(1, battery.steps + 1)  # the end of each frame, ms
+        trajectory = ctrnn.integrate(network, trial.path(), times, context=trial.rule)
+        ```
     """
     integration = Integration() if integration is None else integration
     start = path.evaluate(path.t0, left=False)

@@ -52,10 +52,12 @@ def apply(
     """`kernel.product`, with its reverse-mode derivative made of `kernel.transpose` and
     `kernel.outer`.
 
-    ```python
-    kernel = ctrnn.choose_kernel(graph)
-    heard = ctrnn.apply(kernel, kernel.layout(weights), rates)
-    ```
+    !!! example
+
+        ```python
+        kernel = ctrnn.choose_kernel(graph)
+        heard = ctrnn.apply(kernel, kernel.layout(weights), rates)
+        ```
 
     **Arguments:**
 

@@ -46,12 +46,20 @@ def _numbers(values: dict[str, Any], prefix: str = "") -> dict[str, float]:
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """The events of a run so far: "start", "train", "evaluate", "skip" and "end".
 
+    Each is a dictionary with `event`, `step` and what [the format](files.md#metricsjsonl) says.
+
     The file is only ever appended to. A run that went on from step `k` says so by another "start"; what
     the file has of later steps before it happened again since, and is left out.
 
     **Raises:**
 
     `ValueError` if there are none.
+
+    !!! example
+
+        ```python
+        losses = [e["loss"] for e in ctrnn.read_metrics(run) if e["event"] == "train"]
+        ```
     """
     try:
         lines = (folder / "metrics.jsonl").read_bytes().splitlines()

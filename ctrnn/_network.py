@@ -189,7 +189,7 @@ class RateNetwork(eqx.Module):
         return state if self.form == "rate" else self.phi(state)
 
     def readout(self, rates: Float[Array, "*any neurons"]) -> Float[Array, "*any outputs"]:
-        """y = W_out r + b_out."""
+        """The outputs of rates, `W_out r + b_out`: [..., outputs] from [..., neurons]."""
         return rates @ self.output_weights.T + self.output_bias
 
     def __call__(

@@ -37,6 +37,13 @@ def choose_kernel(graph: Graph, batch: int = 64, backend: str | None = None) -> 
     [`ctrnn.DenseKernel`][] if every synapse is there, [`ctrnn.DiagonalKernel`][] for autapses
     alone, [`ctrnn.GatherKernel`][] for a graph that is sparse (on accelerators: and too large for
     a matrix), else [`ctrnn.MaskedKernel`][].
+
+    !!! example
+
+        ```python
+        kernel = ctrnn.choose_kernel(graph)
+        heard = ctrnn.apply(kernel, kernel.layout(weights), rates)  # [neurons, batch]
+        ```
     """
     backend = jax.default_backend() if backend is None else backend
     sparse = graph.density < (_SPARSE if batch >= _SMALL_BATCH else _SPARSE_AT_SMALL_BATCH)
@@ -65,6 +72,12 @@ def kernel_named(name: str, graph: Graph) -> AbstractKernel:
     A kernel.
 
     **Raises:** `ValueError` if there is no such kernel, or if it cannot hold this graph.
+
+    !!! example
+
+        ```python
+        kernel = ctrnn.kernel_named("gather", graph)
+        ```
     """
     if name not in _KERNELS:
         raise ValueError(f"Unknown kernel {name!r}; choose one of {', '.join(_KERNELS)}.")

@@ -13,7 +13,11 @@ from ._typed_file import atomic_write
 
 
 class OnDisk(NamedTuple):
-    """What a run's files say: `state` is "waiting", "running" (or killed there), or how it ended."""
+    """What a run's files say.
+
+    `state` is "waiting", "running" (or killed there), or how it ended; `step` is how many are done;
+    `mean`, `minimum` and `per_task` are decision accuracies of the last evaluation.
+    """
 
     state: str
     step: int
@@ -23,6 +27,7 @@ class OnDisk(NamedTuple):
 
     @property
     def done(self) -> bool:
+        """Whether there is nothing left to train."""
         return self.state in ("finished", "reached target")
 
 
@@ -51,7 +56,15 @@ class RunState(NamedTuple):
 
 
 def on_disk(run: Path) -> OnDisk:
-    """How far a run has come, by its files alone; "waiting" if it has not begun."""
+    """How far a run has come, by its files alone; "waiting" if it has not begun.
+
+    !!! example
+
+        ```python
+        seen = ctrnn.on_disk(Path("runs/mine"))
+        print(seen.state, seen.step, seen.mean)
+        ```
+    """
     try:
         seen = _read(run, (run / "metrics.jsonl").stat().st_mtime_ns)
     except (OSError, ValueError):
@@ -74,7 +87,14 @@ def _read(run: Path, modified: int) -> OnDisk:
 
 
 def sweep_runs(folder: Path) -> list[Path]:
-    """The run folders of a sweep."""
+    """The run folders of a sweep, by name.
+
+    !!! example
+
+        ```python
+        done = [run for run in ctrnn.sweep_runs(Path("SWEEP")) if ctrnn.on_disk(run).done]
+        ```
+    """
     return sorted(file.parent for file in folder.glob("*/config.toml"))
 
 
@@ -88,7 +108,7 @@ def sweep_results(folder: Path) -> list[dict[str, Any]]:
     **Returns:**
 
     Per run its name, state, step, trials, mean and minimum decision accuracy of the last
-    evaluation, every setting, and the accuracy of each task under the task's name.
+    evaluation, every setting, and the accuracy of each task under `task:NAME`.
 
     !!! example
 

@@ -37,14 +37,17 @@ _LOG_EVERY = 10
 
 
 class Diverged(RuntimeError):
-    """The loss or its gradient is no longer finite."""
+    """The loss or its gradient is no longer finite; the message names the step, the last norms of
+    the gradient and the last good checkpoint."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """Where training is. `loss` and `accuracy` are of the batches since the last report.
+    """Where training is.
 
-    `per_task` holds the decision accuracies of the last evaluation, in the order of the battery.
+    `loss`, `gradient_norm` and `accuracy` (over decision frames) are of the batches since the last
+    report; `per_task` [tasks] holds the decision accuracies of the last evaluation, in the order
+    of the battery.
     """
 
     step: int
@@ -93,6 +96,13 @@ def train(
     something cannot be written. Checkpoints made before stay.
     [`ctrnn.CheckpointError`][] if none of the folder's checkpoints is intact, or if they are of
     another run or of a newer format, or if the folder is of one of several seeds.
+
+    !!! example
+
+        ```python
+        ctrnn.create_run(Path("runs/mine"), config, battery)
+        ctrnn.train(config, battery, Path("runs/mine"), report=lambda p: print(p.step, p.loss))
+        ```
     """
     with alone_in(folder):
         done = read_summary(folder)

@@ -96,10 +96,18 @@ class Sheet(AbstractLattice):
     """A two-dimensional cortical sheet. Neuron `row * columns + column` sits at
     `(row, column) * spacing` mm.
 
-    ```python
-    sheet = ctrnn.Sheet(32, 32)  # 1,024 neurons on a torus of 1.6 x 1.6 mm
-    sheet.distance(jnp.array(0), jnp.array(31))  # 0.05: opposite edges meet
-    ```
+    **Arguments:**
+
+    - `rows`, `columns`: how many neurons each way.
+    - `spacing`: between neighbours, in mm; 0.05 by default.
+    - `periodic`: whether opposite edges meet; they do by default.
+
+    !!! example
+
+        ```python
+        sheet = ctrnn.Sheet(32, 32)  # 1,024 neurons on a torus of 1.6 x 1.6 mm
+        sheet.distance(jnp.array(0), jnp.array(31))  # 0.05: opposite edges meet
+        ```
     """
 
     rows: int = eqx.field(static=True)
@@ -115,9 +123,16 @@ class Sheet(AbstractLattice):
 class Ring(AbstractLattice):
     """A closed line of neurons, as in models of heading; distance is along the ring.
 
-    ```python
-    ring = ctrnn.Ring(100)  # 100 neurons, 5 mm around
-    ```
+    **Arguments:**
+
+    - `length`: how many neurons.
+    - `spacing`: between neighbours, in mm; 0.05 by default.
+
+    !!! example
+
+        ```python
+        ring = ctrnn.Ring(100)  # 100 neurons, 5 mm around
+        ```
     """
 
     length: int = eqx.field(static=True)
@@ -132,9 +147,17 @@ class Ring(AbstractLattice):
 class Volume(AbstractLattice):
     """A three-dimensional block of neurons, `layers` deep.
 
-    ```python
-    volume = ctrnn.Volume(6, 16, 16, periodic=False)  # 1,536 neurons in a block with faces
-    ```
+    **Arguments:**
+
+    - `layers`, `rows`, `columns`: how many neurons each way.
+    - `spacing`: between neighbours, in mm; 0.05 by default.
+    - `periodic`: whether opposite faces meet; they do by default.
+
+    !!! example
+
+        ```python
+        volume = ctrnn.Volume(6, 16, 16, periodic=False)  # 1,536 neurons in a block with faces
+        ```
     """
 
     layers: int = eqx.field(static=True)
@@ -151,9 +174,11 @@ class Volume(AbstractLattice):
 class Points(AbstractSpace):
     """Neurons at given places, as from a reconstruction.
 
-    ```python
-    points = ctrnn.Points(np.random.default_rng(0).uniform(size=(500, 3)))
-    ```
+    !!! example
+
+        ```python
+        points = ctrnn.Points(np.random.default_rng(0).uniform(size=(500, 3)))
+        ```
     """
 
     # As bytes, the coordinates are hashable: a static field, out of reach of the optimiser.

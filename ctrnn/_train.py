@@ -51,22 +51,44 @@ class Trials(Protocol):
 
 @runtime_checkable
 class Battery(Protocol):
-    """What training asks of a set of tasks; `tasks.Battery` is one."""
+    """What training asks of a set of tasks; `tasks.Battery` is one, and any class with these will do."""
 
     @property
-    def names(self) -> tuple[str, ...]: ...
-    @property
-    def in_size(self) -> int: ...
-    @property
-    def out_size(self) -> int: ...
-    @property
-    def dt(self) -> float: ...
-    @property
-    def steps(self) -> int: ...
+    def names(self) -> tuple[str, ...]:
+        """The tasks, in the order of the rule input."""
+        ...
 
-    def batch(self, key: PRNGKeyArray, batch_size: int, weights: Any = None) -> Trials: ...
-    def sample(self, key: PRNGKeyArray, task_ids: Any) -> Any: ...
-    def render(self, spec: Any, key: PRNGKeyArray | None = None) -> Trials: ...
+    @property
+    def in_size(self) -> int:
+        """Number of inputs, without the rule."""
+        ...
+
+    @property
+    def out_size(self) -> int:
+        """Number of outputs: labels run from 0 to `out_size - 1`."""
+        ...
+
+    @property
+    def dt(self) -> float:
+        """Ms per frame."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """Number of frames of every batch; shorter trials are padded."""
+        ...
+
+    def batch(self, key: PRNGKeyArray, batch_size: int, weights: Any = None) -> Trials:
+        """Draws trials to train on, tasks in proportion to `weights` [tasks], or evenly."""
+        ...
+
+    def sample(self, key: PRNGKeyArray, task_ids: Any) -> Any:
+        """Draws what the trials of these tasks [batch] are: a pytree for `render`."""
+        ...
+
+    def render(self, spec: Any, key: PRNGKeyArray | None = None) -> Trials:
+        """The trials themselves; `key` draws the noise of their inputs, `None` leaves it out."""
+        ...
 
 
 class TrainState(eqx.Module):
@@ -100,6 +122,16 @@ def decision_loss(
 ) -> Float[Array, ""]:
     """Cross-entropy, averaged over the frames inside trials; decision frames weigh `decision_weight`.
 
+    **Arguments:**
+
+    - `outputs`: logits [time, batch, outputs], as a [`ctrnn.Trajectory`][] has them.
+    - `labels`, `mask`, `decision`: [batch, time], as [`ctrnn.Trials`][] have them.
+    - `decision_weight`: weight of a decision frame; other frames weigh 1.
+
+    **Returns:**
+
+    The loss in nats.
+
     !!! example
 
         ```python
@@ -126,9 +158,17 @@ def _frame_ends(battery: Battery) -> np.ndarray:
 
 
 def check_grid(battery: Battery, integration: Integration) -> None:
-    """**Raises:**
+    """Checks that a solve can save at the ends of the battery's frames.
 
-    `ValueError` if a fixed step does not divide the battery's frames.
+    **Raises:**
+
+    `ValueError` if a fixed step does not divide the frames, with steps that do.
+
+    !!! example
+
+        ```python
+        ctrnn.check_grid(battery, ctrnn.Integration("heun", dt=30.0))  # frames of 100 ms: raises
+        ```
     """
     steps = battery.dt / integration.dt
     if integration.rtol is None and (steps < 1 or abs(steps - round(steps)) > 1e-6):
@@ -139,7 +179,15 @@ def check_grid(battery: Battery, integration: Integration) -> None:
 
 
 def warmup_cosine(learning_rate: float, warmup: int, steps: int) -> optax.Schedule:
-    """A linear rise over `warmup` steps, then half a cosine down to a hundredth at `steps`."""
+    """A learning rate that rises linearly over `warmup` steps, then falls on half a cosine to a
+    hundredth of `learning_rate` at `steps`.
+
+    !!! example
+
+        ```python
+        optimiser = optax.adam(ctrnn.warmup_cosine(5e-3, warmup=100, steps=8000))
+        ```
+    """
     return optax.warmup_cosine_decay_schedule(
         0.0, learning_rate, warmup, max(steps, warmup + 1), learning_rate / 100
     )
@@ -148,7 +196,20 @@ def warmup_cosine(learning_rate: float, warmup: int, steps: int) -> optax.Schedu
 def start_training(
     network: RateNetwork, optimiser: optax.GradientTransformation, tasks: int, *, key: PRNGKeyArray
 ) -> TrainState:
-    """The state before the first step. The network's arrays are copied: steps reuse their memory."""
+    """The state before the first step. The network's arrays are copied: steps reuse their memory.
+
+    **Arguments:**
+
+    - `network`, `optimiser`: what is trained, and what updates it.
+    - `tasks`: how many there are.
+    - `key`: draws all trials and private noise of training.
+
+    !!! example
+
+        ```python
+        state = ctrnn.start_training(network, optax.adam(3e-3), len(battery.names), key=key)
+        ```
+    """
     network = jax.tree.map(lambda x: jnp.array(x) if eqx.is_array(x) else x, network)
     return TrainState(
         network=network,
@@ -185,6 +246,17 @@ def make_train_step(
     **Returns:**
 
     `step(state) -> (state, metrics)`. The same state gives the same bits.
+
+    **Raises:**
+
+    `ValueError`, at the first step, if a fixed step of the solve does not divide the frames.
+
+    !!! example
+
+        ```python
+        step = ctrnn.make_train_step(battery, optimiser, batch_size=64, integration=integration)
+        state, metrics = step(state)
+        ```
     """
     times = _frame_ends(battery)
 
@@ -280,7 +352,20 @@ def make_evaluation(
 
     **Returns:**
 
-    `evaluate(network) -> accuracy [tasks]`.
+    `evaluate(network) -> accuracy [tasks]`, in the order of `battery.names`.
+
+    **Raises:**
+
+    `ValueError`, at the first call, if a fixed step of the solve does not divide the frames.
+
+    !!! example
+
+        ```python
+        evaluate = ctrnn.make_evaluation(
+            battery, trials_per_task=32, integration=ctrnn.Integration("heun", 50.0), key=key
+        )
+        evaluate(network).mean(), evaluate(network).min()
+        ```
     """
     count = make_count(battery, trials_per_task=trials_per_task, integration=integration)
 

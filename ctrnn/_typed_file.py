@@ -79,6 +79,13 @@ def read_arrays(file: Path | str) -> tuple[Header, dict[str, np.ndarray]]:
     **Raises:**
 
     `CheckpointError`, as for [`ctrnn.load`][].
+
+    !!! example
+
+        ```python
+        header, arrays = ctrnn.read_arrays("model.eqx")
+        header.tasks, arrays["weights"].shape
+        ```
     """
     try:
         with open(file, "rb") as stream:

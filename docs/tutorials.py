@@ -121,6 +121,12 @@ def _digest(script: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def helpers(script: Path) -> list[Path]:
+    """The modules beside a script that it imports."""
+    text = script.read_text()
+    return [p for p in sorted(script.parent.glob("_*.py")) if f"from {p.stem} import" in text]
+
+
 def page(name: str, script: Path, folder: Path) -> str:
     """The Markdown of a tutorial."""
     result = json.loads((folder / "result.json").read_text())
@@ -136,9 +142,13 @@ def page(name: str, script: Path, folder: Path) -> str:
             parts.append(f"```{{.text .no-copy title=prints}}\n{printed}\n```")
         for picture in cell["drawn"]:
             parts.append(f"![{Path(picture).stem.replace('-', ' ')}]({name}/{picture})")
+    needs = "".join(
+        f" It needs [{helper.name}]({name}/{helper.name}){{: download}} beside it."
+        for helper in helpers(script)
+    )
     parts.append(
         f"*This page is [{script.name}]({name}/{script.name}){{: download}}, which took "
-        f"{result['seconds']:.0f} s when the site was built.*"
+        f"{result['seconds']:.0f} s when the site was built.{needs}*"
     )
     return "\n\n".join(parts) + "\n"
 
@@ -152,7 +162,7 @@ def on_files(files: Any, config: Any) -> Any:
             where = f"tutorials/{name}"
             content = page(name, script, folder)
             files.append(File.generated(config, f"{where}.md", content=content))
-            for source in [script, *_pictures(folder)]:
+            for source in [script, *helpers(script), *_pictures(folder)]:
                 uri = f"{where}/{source.name}"
                 files.append(File.generated(config, uri, abs_src_path=str(source)))
     return files

@@ -16,7 +16,7 @@ ctrnn tasks list go,dlygo,dm1,dms
 # %% [markdown]
 # ## Train
 #
-# `--preset tiny` stands for a small network, and any setting can be given beside it; here 100 neurons on a sheet of 10 by 10, each
+# `--preset tiny` stands for a small network, and any [setting](../reference/settings.md) can be given beside it; here 100 neurons on a sheet of 10 by 10, each
 # hearing the 10 nearest, and 400 steps of the optimiser.
 
 # %%
@@ -27,9 +27,9 @@ ctrnn train --preset tiny --tasks go,dlygo,dm1,dms --neurons 10x10 \
 # The line before the table is the one to read. *Decision accuracy* counts only frames in which an answer is
 # due: a network that keeps fixating for ever is right in three quarters of all frames, and has learnt
 # nothing. Trials are *held out*: drawn from another key than those of training. With 17 answers, chance is
-# about 0.06.
+# about 0.06; only in `dms`, where half of the trials want no answer, it is a half.
 #
-# Everything about the run is in its folder, in formats that any program reads.
+# Everything about the run is in its folder, [in formats that any program reads](../reference/files.md).
 
 # %%
 ls first

@@ -3,7 +3,8 @@
 #
 # What does a neuron do? One answer watches it: it takes part in the tasks in which its rate varies. Another takes it away and sees what
 # fails. The two need not agree. On a sheet there is a third question: do neurons that do the same lie together? This page asks all three of a
-# small trained network, the tiny preset: 144 neurons, each hearing its 14 nearest, and seven tasks.
+# small trained network, the tiny preset: 144 neurons, each hearing its 14 nearest, and seven tasks. (`subject()` trains it once, and keeps it in
+# `~/.cache/ctrnn`; with the folder of a run on the command line the page asks that run.)
 
 # %%
 import matplotlib

@@ -78,7 +78,7 @@ draw(["dm1", "ctxdm2", "multidm", "dlydm1"], "decision-tasks.png")
 #
 # A sample, a delay, a test. `dms` answers with the test direction if the two are equal, and keeps fixating if not; `dnms` the
 # other way round. `dmc` and `dnmc` compare *categories*, the halves of the ring. In half of the trials the right thing is to do
-# nothing, which is why accuracy is counted over these trials as well.
+# nothing: to keep fixating through the decision is then the answer, and is counted as one (two of the trials below are such).
 
 # %%
 draw(["dms", "dnms", "dmc", "dnmc"], "match-tasks.png", seed=2)
@@ -86,7 +86,7 @@ draw(["dms", "dnms", "dmc", "dnmc"], "match-tasks.png", seed=2)
 # %% [markdown]
 # ## Two modifications
 #
-# **Integrate** (`intr`, `intl`): the answer is turned by one ring unit for each 100 ms of the delay, to the right or to the left. So the delay has to be *timed*, and
+# **Integrate** (`intr`, `intl`): the answer is turned by one ring unit (a sixteenth of a turn, 22.5°) for each 100 ms of the delay, `r` up the ring and `l` down. So the delay has to be *timed*, and
 # a memory that only holds is not enough. **Sequence** (`seqr`, `seql`): during the decision the answer goes on turning, a unit per 100 ms. So it has
 # to be *produced* as a movement. Both compose: `dlygointrseql`.
 
@@ -112,7 +112,8 @@ for name in ("go", "dlygointr", "goseqr", "dm1", "ctxdlydm1intr", "dms", "dmcint
     print(f"{name:<15} {lengths.min():8} ..{lengths.max():5}   {frames:21.0f}   {blind:17.2f}")
 
 # %% [markdown]
-# Match tasks begin at one half, since half of their trials want no answer. The others begin near one sixteenth. A mean over tasks that hides this is worth little, so
+# Match tasks begin at one half, since half of their trials want no answer. The others begin near one sixteenth (a little above in the table, since the commonest
+# of 16 answers in 100 trials is so by luck). A mean over tasks that hides this is worth little, so
 # results here are reported per task, with mean and minimum.
 #
 # ## All of them

@@ -85,7 +85,8 @@ my_battery = tasks.Battery(
 )
 
 # %% [markdown]
-# Before any training, look at trials. A task that is wrong here stays wrong.
+# Before any training, look at trials. A task that is wrong here stays wrong. (The command imports this file to find the battery; what stands
+# under `if __name__ == "__main__":` runs when the script is run and not when it is imported.)
 
 # %%
 if __name__ == "__main__":

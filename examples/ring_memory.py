@@ -150,7 +150,7 @@ for flaw in flaws:
 # ## A memory that was learned
 #
 # The tiny preset is 144 neurons on a sheet, each hearing its 14 nearest, trained on seven tasks. In one of them, `dlygo`, a
-# direction is held through a delay. Nobody built a ring into it. We show it 32 directions (16 as the task has them, and those
+# direction is held through a delay. (`subject()` trains it once, and keeps it in `~/.cache/ctrnn`.) Nobody built a ring into it. We show it 32 directions (16 as the task has them, and those
 # between), hold the input as it is in the delay, and ask what we asked above, starting from the states that its trials reach.
 
 # %%

@@ -117,9 +117,10 @@ figure = Figure(figsize=(8, 3.6), layout="constrained")
 axes = figure.subplots(1, 2)
 for axis, (name, when) in zip(axes, arrival.items(), strict=True):
     image = axis.imshow(
-        when.reshape(24, 24), vmin=0, vmax=arrival["Locality"].max(), cmap="viridis"
+        when.reshape(24, 24), vmin=0, vmax=arrival["Locality"].max(), extent=(0, 1.2, 1.2, 0)
     )
-    axis.set(title=name, xticks=[], yticks=[])
+    axis.set(title=name, xlabel="mm")
+axes[0].set_ylabel("mm")
 figure.colorbar(image, ax=axes, label="time to a tenth of the largest rate (ms)")
 figure.savefig("a-signal-crossing-the-sheet.png", dpi=110)
 

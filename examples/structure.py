@@ -1,6 +1,6 @@
 """What training did to the wiring: weights, spectrum, modules, small-worldness, wiring length.
 
-Needs `pip install 'ctrnn-jax[analysis]'`. Draws structure.png.
+Needs the extra: `pip install ".[analysis]"` in a clone. Draws structure.png.
 """
 
 import numpy as np

@@ -132,14 +132,17 @@ class Battery(eqx.Module):
 
     @property
     def in_size(self) -> int:
+        """33: fixation, and 16 directions on each of two rings."""
         return 1 + 2 * RING
 
     @property
     def out_size(self) -> int:
+        """17: keep fixating, or one of 16 directions."""
         return 1 + RING
 
     @property
     def rule_size(self) -> int:
+        """Number of tasks, each a channel of the rule input."""
         return len(self.names)
 
     @property

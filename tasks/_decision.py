@@ -30,6 +30,12 @@ class Decision(AbstractFamily):
     - `delayed`: show the two directions one after the other, with a delay between them.
     - `integrate`: +1 or -1 to turn the response by one ring unit per 100 ms of the delay.
     - `sequence`: +1 or -1 to keep turning it during the decision.
+
+    !!! example
+
+        ```python
+        tasks.Battery({"ctxdm1": tasks.Decision(attend_2=False)}).describe("ctxdm1")
+        ```
     """
 
     noisy: ClassVar[tuple[str, ...]] = ("stimulus", "test")

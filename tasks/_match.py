@@ -20,6 +20,12 @@ class Match(AbstractFamily):
     - `go_on_match`: respond if they match; else if they do not.
     - `integrate`: +1 or -1 to turn the response by one ring unit per 100 ms of the delay.
     - `sequence`: +1 or -1 to keep turning it during the decision.
+
+    !!! example
+
+        ```python
+        tasks.Battery({"dnms": tasks.Match(go_on_match=False)}).describe("dnms")
+        ```
     """
 
     noisy: ClassVar[tuple[str, ...]] = ("stimulus", "test")

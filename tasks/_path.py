@@ -48,10 +48,12 @@ class GridPath(diffrax.AbstractPath):
 
     @property
     def t0(self) -> float:
+        """Where the path begins: 0 ms."""
         return 0.0
 
     @property
     def t1(self) -> float:
+        """Where it ends, in ms."""
         return self.values.shape[0] * self.dt
 
     @property

@@ -20,6 +20,12 @@ class Reach(AbstractFamily):
     - `integrate`: +1 or -1 to turn the response by one ring unit per 100 ms of the delay (of the
         stimulus where there is no delay); 0 not to.
     - `sequence`: +1 or -1 to keep turning it during the decision; 0 not to.
+
+    !!! example
+
+        ```python
+        tasks.Battery({"dlyanti": tasks.Reach(anti=True, delayed=True)}).describe("dlyanti")
+        ```
     """
 
     anti: bool | Bool[Array, "*rows"] = False

@@ -1,4 +1,4 @@
-"""The tasks as a Gymnasium environment. Needs the extra: `pip install ctrnn-jax[gym]`."""
+"""The tasks as a Gymnasium environment. Needs the extra: `pip install ".[gym]"` in a clone."""
 
 from typing import Any, ClassVar
 

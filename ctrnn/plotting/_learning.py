@@ -10,7 +10,15 @@ from ._style import colours, plain, plot_spread
 
 
 def learning_figure(curves: Curves, families: Mapping[str, str]) -> Figure:
-    """Accuracy on held-out trials per family of tasks, over trials of training."""
+    """Accuracy on held-out trials per family of tasks, over trials of training.
+
+    !!! example
+
+        ```python
+        families = {task: battery.describe(task)[0] for task in battery.names}
+        ctrnn.plotting.learning_figure(ctrnn.read_curves(run), families).savefig("learning.svg")
+        ```
+    """
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
     trials = curves.trials / 1000
@@ -32,7 +40,15 @@ def learning_figure(curves: Curves, families: Mapping[str, str]) -> Figure:
 
 
 def tasks_figure(curves: Curves, families: Mapping[str, str]) -> Figure:
-    """The last accuracy of each task, one column per family, sorted."""
+    """The last accuracy of each task, one column per family, sorted.
+
+    !!! example
+
+        ```python
+        families = {task: battery.describe(task)[0] for task in battery.names}
+        ctrnn.plotting.tasks_figure(ctrnn.read_curves(run), families).savefig("by-task.svg")
+        ```
+    """
     kinds = list(dict.fromkeys(families[task] for task in curves.tasks))
     final = dict(zip(curves.tasks, curves.per_task[:, -1].T, strict=True))
     columns = [[task for task in final if families[task] == kind] for kind in kinds]
@@ -56,7 +72,14 @@ def tasks_figure(curves: Curves, families: Mapping[str, str]) -> Figure:
 
 
 def grid_figure(curves: Curves) -> Figure:
-    """The last accuracy of each task: base tasks down, their variants across."""
+    """The last accuracy of each task: base tasks down, their variants across.
+
+    !!! example
+
+        ```python
+        ctrnn.plotting.grid_figure(ctrnn.read_curves(run)).savefig("grid.svg")
+        ```
+    """
     final = dict(zip(curves.tasks, curves.per_task[:, -1].mean(0), strict=True))
     places = {task: base_and_variant(task) for task in final}
     bases, variants = (list(dict.fromkeys(axis)) for axis in zip(*places.values(), strict=True))

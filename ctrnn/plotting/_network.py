@@ -14,7 +14,14 @@ _GREY = "0.6"
 
 
 def sheet_figure(network: RateNetwork) -> Figure:
-    """Who three neurons hear, the mask, how long synapses are, and how many hear each neuron."""
+    """Who three neurons hear, the mask, how long synapses are, and how many hear each neuron.
+
+    !!! example
+
+        ```python
+        ctrnn.plotting.sheet_figure(network).savefig("sheet.svg")
+        ```
+    """
     size = network.graph.size
     figure = Figure(figsize=(12, 8), layout="constrained")
     above, below = figure.subplots(2, 3)
@@ -52,7 +59,14 @@ def plot_audience(axes: Axes, network: RateNetwork) -> None:
 
 
 def weights_figure(network: RateNetwork, untrained: RateNetwork) -> Figure:
-    """Weights before and after training: recurrent, of the stimuli, of the rule, of the readout."""
+    """Weights before and after training: recurrent, of the stimuli, of the rule, of the readout.
+
+    !!! example
+
+        ```python
+        ctrnn.plotting.weights_figure(network, untrained).savefig("weights.svg")
+        ```
+    """
     figure = Figure(figsize=(10, 6.5), layout="constrained")
     groups = {
         "Recurrent synapses": lambda net: net.synaptic_weights,
@@ -72,6 +86,12 @@ def rates_figure(subject: Subject, trials_per_task: int = 2) -> Figure:
     """Firing rates before and after training, in trials of all tasks.
 
     Left, each neuron's mean rate over frames inside trials; right, all rates at all such frames.
+
+    !!! example
+
+        ```python
+        ctrnn.plotting.rates_figure(subject).savefig("rates.svg")  # an analysis.Subject
+        ```
     """
     ids = jnp.repeat(jnp.arange(len(subject.battery.names)), trials_per_task)
     spec = subject.battery.sample(subject.key, ids)

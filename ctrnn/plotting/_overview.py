@@ -28,6 +28,13 @@ def run_figure(
     - `history`: the run's events, from [`ctrnn.read_metrics`][].
     - `battery`, `task`: where the trial comes from.
     - `integration`: how to solve it.
+
+    !!! example
+
+        ```python
+        history = ctrnn.read_metrics(run)
+        figure = ctrnn.plotting.run_figure(network, history, battery, "dlygo", config.integration())
+        ```
     """
     figure = Figure(figsize=(12, 6), layout="constrained")
     grid = figure.add_gridspec(3, 3, width_ratios=[1, 1, 1.5])
@@ -43,7 +50,14 @@ def run_figure(
 def trial_figure(
     network: RateNetwork, battery: Battery, task: str, integration: Integration
 ) -> Figure:
-    """Input, rates and readout through one noiseless trial of a task."""
+    """Input, rates and readout through one noiseless trial of a task.
+
+    !!! example
+
+        ```python
+        ctrnn.plotting.trial_figure(network, battery, "dlygo", ctrnn.Integration("heun", 20.0))
+        ```
+    """
     figure = Figure(figsize=(7, 7), layout="constrained")
     plot_trial(list(figure.subplots(3, 1)), network, battery, task, integration)
     return figure
@@ -57,7 +71,16 @@ def _central(network: RateNetwork) -> int:
 
 
 def plot_synapses(axes: Axes, network: RateNetwork, neuron: int) -> None:
-    """The neurons that `neuron` hears, coloured by the synapse's weight, where they lie (mm)."""
+    """The neurons that `neuron` hears, coloured by the synapse's weight, where they lie (mm).
+
+    Without a sheet to lie on, the axes are switched off.
+
+    !!! example
+
+        ```python
+        ctrnn.plotting.plot_synapses(axes, network, neuron=0)
+        ```
+    """
     space = network.graph.space
     if space is None or space.positions.shape[1] != 2:
         axes.set_axis_off()
@@ -79,7 +102,14 @@ def plot_synapses(axes: Axes, network: RateNetwork, neuron: int) -> None:
 
 
 def plot_mask(axes: Axes, network: RateNetwork) -> None:
-    """The synapses that exist, targets down and sources across; each dot is one."""
+    """The synapses that exist, targets down and sources across; each dot is one.
+
+    !!! example
+
+        ```python
+        ctrnn.plotting.plot_mask(axes, network)
+        ```
+    """
     graph = network.graph
     size = min(4.0, 4 * 256 / graph.size)
     axes.plot(np.asarray(graph.sources), np.asarray(graph.targets), ",", color="#0072B2", ms=size)
@@ -91,7 +121,14 @@ def plot_mask(axes: Axes, network: RateNetwork) -> None:
 
 
 def plot_learning(axes: Axes, history: list[dict[str, Any]]) -> None:
-    """Mean and minimum decision accuracy on held-out trials against optimiser steps."""
+    """Mean and minimum decision accuracy on held-out trials against optimiser steps.
+
+    !!! example
+
+        ```python
+        ctrnn.plotting.plot_learning(axes, ctrnn.read_metrics(run))
+        ```
+    """
     seen = [event for event in history if event["event"] == "evaluate"]
     steps = [event["step"] for event in seen]
     for which, style in (("mean", "-"), ("min", ":")):
@@ -99,14 +136,23 @@ def plot_learning(axes: Axes, history: list[dict[str, Any]]) -> None:
         axes.plot(steps, values, style, color="#0072B2", label=which)
     axes.set(xlabel="optimiser step", ylabel="decision accuracy", ylim=(0, 1))
     axes.set_title("Learning, on held-out trials")
-    axes.legend(frameon=False, loc="upper left", ncols=2)
+    axes.legend(frameon=False, ncols=2)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def plot_trial(
     axes: list[Axes], network: RateNetwork, battery: Battery, task: str, integration: Integration
 ) -> None:
-    """Input, rates and readout through one noiseless trial of a task, over time in ms."""
+    """Input, rates and readout through one noiseless trial of a task, over time in ms.
+
+    `axes` are three, from above.
+
+    !!! example
+
+        ```python
+        ctrnn.plotting.plot_trial(list(figure.subplots(3, 1)), network, battery, "dlygo", integration)
+        ```
+    """
     ids = jnp.array([battery.names.index(task)])
     trial = battery.render(battery.sample(jr.key(1), ids))
     path, frames = trial.path("step"), int(trial.mask[0].sum())

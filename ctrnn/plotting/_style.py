@@ -16,7 +16,14 @@ COLOURS = OKABE_ITO[:6]
 
 
 def colours(count: int, *, ordered: bool = False) -> list:
-    """So many colours; `ordered` ones run from dark to light, for settings that are numbers."""
+    """So many colours; `ordered` ones run from dark to light, for settings that are numbers.
+
+    !!! example
+
+        ```python
+        dark, middle, light = ctrnn.plotting.colours(3, ordered=True)
+        ```
+    """
     if ordered or count > len(COLOURS):
         return list(colormaps["viridis"](np.linspace(0, 0.88, count)))
     return list(COLOURS[:count])
@@ -41,7 +48,14 @@ def plot_spread(
 
 
 def write(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
-    """Writes each figure as folder/name.png and folder/name.svg."""
+    """Writes each figure as folder/name.png and folder/name.svg. Returns the files.
+
+    !!! example
+
+        ```python
+        ctrnn.plotting.write({"sheet": ctrnn.plotting.sheet_figure(network)}, Path("figures"))
+        ```
+    """
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"{name}.{kind}" for name in figures for kind in ("png", "svg")]
     for file in files:

@@ -26,6 +26,13 @@ def suite(
     **Returns:**
 
     Figures by name, for [`ctrnn.plotting.write`][].
+
+    !!! example
+
+        ```python
+        figures = ctrnn.plotting.suite(subject, history, curves, families, "dlygo")
+        ctrnn.plotting.write(figures, run / "figures")
+        ```
     """
     network, solve = subject.network, (subject.battery, task, subject.integration)
     return {

@@ -36,6 +36,13 @@ def sweep_figure(runs: Mapping[str, tuple[Config, Curves]]) -> Figure:
     **Arguments:**
 
     - `runs`: settings and curves of the runs of a sweep, by name.
+
+    !!! example
+
+        ```python
+        runs = {r.name: (ctrnn.open_run(r), ctrnn.read_curves(r)) for r in ctrnn.sweep_runs(sweep)}
+        ctrnn.plotting.sweep_figure(runs).savefig("sweep.svg")
+        ```
     """
     settings = _sort(runs)
     width = 4.6 * (len(settings.panels) + 1)
