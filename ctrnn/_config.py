@@ -84,9 +84,9 @@ class Config(pydantic.BaseModel):
     kernel: Literal["auto", "dense", "masked", "gather"] = _field(
         "Network", "How W r is computed; auto picks by measurement.", "auto"
     )
-    solver: Literal["euler", "exponential-euler", "heun", "midpoint", "bosh3", "tsit5", "dopri5"] = _field(
-        "Solve", "ODE solver, by name.", "heun"
-    )
+    solver: Literal[
+        "euler", "exponential-euler", "heun", "midpoint", "bosh3", "tsit5", "dopri5"
+    ] = _field("Solve", "ODE solver, by name.", "heun")
     dt: float = _field(
         "Solve", "Step of the solve in ms; divides the battery's 100 ms.", 50.0, gt=0
     )

@@ -26,6 +26,10 @@ from ._trials import Between, memory_task, ring_spec
 
 _POINTS, _LINEARISED, _STEPS = 32, 8, 2000
 _STILL = 1e-5  # rates per ms: below it a point is fixed, to rounding
+_NO_RING = (
+    " Here there is no ring: round both the states visited and the slow ones the angles go back and "
+    "forth, so that there is no drift along it to draw."
+)
 
 
 def fixed_points_section(subject: Subject) -> Section:
@@ -79,14 +83,15 @@ def fixed_points_section(subject: Subject) -> Section:
     speed = np.linalg.norm(np.asarray([field(state) for state in visited]), axis=1)
 
     figure = Figure(figsize=(13, 4.2), layout="constrained")
-    plane, spectrum, turning = figure.subplots(1, 3)
+    plane, spectrum, *turning = figure.subplots(1, 3 if drift else 2)
     rates = np.asarray(network.rates(jnp.asarray(points.states)))
     followed = np.asarray(network.rates(jnp.asarray(driven)))
     draw_ring(plane, during, np.asarray(network.rates(ring)), followed, rates, values)
     plane.set_title(f"Delay of {task}: {delay} ms")
     direction_bar(figure, plane, "direction held (°)")
     draw_eigenvalues(spectrum, values)
-    draw_drift(turning, drift)
+    for axes in turning:
+        draw_drift(axes, drift)
 
     growing = (np.real(values) > 0).sum(1)
     return Section(
@@ -99,6 +104,7 @@ def fixed_points_section(subject: Subject) -> Section:
             f"Points slower than {1000 * _STILL:g} per s count as fixed, others as slow; those of "
             "searches that did not converge are only the slowest states found. The slow ring is "
             "called one only if its states go round once and in the order of the directions."
+            + ("" if drift else _NO_RING)
         ),
         numbers={
             "task": task,
@@ -175,15 +181,11 @@ def draw_eigenvalues(axes: Axes, values: np.ndarray) -> None:
 
 
 def draw_drift(axes: Axes, drift: dict[str, np.ndarray]) -> None:
-    """Drift (degrees per second) along rings of states at even angles, by name."""
+    """Drift (degrees per second) along one or two rings of states at even angles, by name."""
     for name, values in drift.items():
         angle = np.linspace(0, 360, len(values) + 1)
         style = "-" if name == "visited" else "--"
         axes.plot(angle, np.append(values, values[0]), style, label=f"{name} ring")
-    if not drift:
-        axes.set_axis_off()
-        axes.set_title("No ring: angles go back and forth")
-        return
     axes.axhline(0, color="0.6", linewidth=0.8, zorder=0)
     axes.set(xlabel="direction held (°)", ylabel="drift (°/s)", xticks=[0, 90, 180, 270, 360])
     axes.set_title(

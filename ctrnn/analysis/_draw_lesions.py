@@ -1,6 +1,8 @@
 """The damage that lesions and pulses do, and a map of it."""
 
 import dataclasses
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -9,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .._network import RateNetwork
 from .._space import AbstractSpace
 from .._train import make_evaluation
 from ._lesions import (
@@ -47,8 +50,7 @@ def lesions_section(subject: Subject) -> Section:
     whole = evaluate(network)
     missing: dict[str, str] = {}
 
-    figure = Figure(figsize=(11, 8), layout="constrained")
-    (where, kinds), (cuts, moments) = figure.subplots(2, 2)
+    panels: list[Callable[[Axes], None]] = []
     by_task: dict[str, np.ndarray] = {}
     numbers: dict[str, Any] = {
         "accuracy": float(whole.mean()),
@@ -57,42 +59,35 @@ def lesions_section(subject: Subject) -> Section:
     }
     if space is None:
         missing["patches"] = "its neurons have no positions"
-        _nothing(where, "No map: the neurons have no positions")
-        _nothing(cuts, "Synapses have no lengths")
     else:
         centres = lesion_centres(space, 8 if few else 24).tolist()
         patches = np.stack([patch(space, centre, count) for centre in centres])
         lost["patches"] = damage(evaluate, network, (silence(network, n) for n in patches))
-        draw_damage(where, space, patches, lost["patches"].mean(1))
-        lengths = np.asarray(network.graph.lengths)
-        bands = length_bands(lengths)
-        within = [(lengths > a - 1e-5) & (lengths < b + 1e-5) for a, b in bands]
-        cut, control = (
-            damage(evaluate, network, (cut_synapses(network, synapses) for synapses in masks))
-            for masks in (within, [rng.permutation(mask) for mask in within])
-        )
-        labels = [
-            "autapses" if b == 0 else f"{a:.2f}" if a == b else f"{a:.2f} to {b:.2f}"
-            for a, b in bands
-        ]
-        draw_bands(cuts, labels, [mask.mean() for mask in within], cut.mean(1), control.mean(1))
+        if space.positions.shape[1] == 2:
+            mean = lost["patches"].mean(1)
+            panels.append(partial(draw_damage, space=space, patches=patches, lost=mean))
+        else:
+            missing["map"] = "its neurons do not lie on a sheet"
+    panels.append(partial(draw_comparison, lost={k: v.mean(1) for k, v in lost.items()}))
+    if network.graph.lengths is not None:
+        lengths, shares, cut, control = _cut_by_length(evaluate, network, rng)
+        both = {"lost": cut.mean(1), "control": control.mean(1)}
+        panels.append(partial(draw_bands, names=lengths, shares=shares, **both))
         numbers["lost_without_synapses_mm"] = {
             label: {"cut": float(x), "as_many_at_random": float(y)}
-            for label, x, y in zip(labels, cut.mean(1), control.mean(1), strict=True)
+            for label, x, y in zip(lengths, cut.mean(1), control.mean(1), strict=True)
         }
-        by_task |= {f"cut: {label}": row for label, row in zip(labels, cut, strict=True)}
-    draw_comparison(kinds, {kind: values.mean(1) for kind, values in lost.items()})
+        by_task |= {f"cut: {label}": row for label, row in zip(lengths, cut, strict=True)}
     try:
         task, pulses = pulse_table(subject)
-        draw_pulses(moments, task, pulses)
+        panels.append(partial(draw_pulses, task=task, pulses=pulses))
         numbers["pulses"] = {
             "task": task, "patterns": _PATTERNS, "strengths": list(_STRENGTHS),
             "accuracy_by_onset_ms": pulses,
         }  # fmt: skip
     except Cannot as cannot:
         missing["pulses"] = str(cannot)
-        _nothing(moments, "No delay to pulse")
-    figures = {"lesions": figure}
+    figures = {"lesions": _figure(panels)}
     try:
         clusters = task_clusters(subject)
         groups = [clusters == c for c in range(clusters.max() + 1)]
@@ -124,9 +119,31 @@ def lesions_section(subject: Subject) -> Section:
     )
 
 
-def _nothing(axes: Axes, why: str) -> None:
-    axes.set_axis_off()
-    axes.set_title(why)
+def _cut_by_length(
+    evaluate: Callable[[RateNetwork], np.ndarray], network: RateNetwork, rng: np.random.Generator
+) -> tuple[list[str], list[float], np.ndarray, np.ndarray]:
+    """Bands of lengths, as words in mm; the fraction of synapses in each; the accuracy lost
+    [bands, tasks] without them, and without as many at random."""
+    lengths = np.asarray(network.graph.lengths)
+    bands = length_bands(lengths)
+    masks = [(lengths > a - 1e-5) & (lengths < b + 1e-5) for a, b in bands]
+    names = [
+        "autapses" if b == 0 else f"{a:.2f}" if a == b else f"{a:.2f} to {b:.2f}" for a, b in bands
+    ]
+    cut, control = (
+        damage(evaluate, network, (cut_synapses(network, mask) for mask in which))
+        for which in (masks, [rng.permutation(mask) for mask in masks])
+    )
+    return names, [float(mask.mean()) for mask in masks], cut, control
+
+
+def _figure(panels: list[Callable[[Axes], None]]) -> Figure:
+    """One to four panels, none of them empty."""
+    rows, columns = (2, 2) if len(panels) == 4 else (1, len(panels))
+    figure = Figure(figsize=(5.5 * columns, 4 * rows), layout="constrained")
+    for axes, draw in zip(figure.subplots(rows, columns, squeeze=False).flat, panels, strict=True):
+        draw(axes)
+    return figure
 
 
 def _spread(lost: np.ndarray) -> dict[str, float]:
@@ -186,9 +203,6 @@ def pulse_table(subject: Subject) -> tuple[str, dict[str, list[float]]]:
 def draw_damage(axes: Axes, space: AbstractSpace, patches: np.ndarray, lost: np.ndarray) -> None:
     """Each neuron in the colour of the mean damage of the patches [patches, neurons] that silence
     it; those of the worst patch are dotted."""
-    if space.positions.shape[1] != 2:
-        _nothing(axes, "No map: the neurons do not lie on a sheet")
-        return
     hits = patches.sum(0)
     value = np.where(hits > 0, patches.T @ lost / np.maximum(hits, 1), np.nan)
     axes.set_facecolor("0.9")
