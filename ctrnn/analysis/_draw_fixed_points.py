@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -24,7 +25,10 @@ from ._state_space import principal_components
 from ._subject import Section, Subject
 from ._trials import Between, memory_task, ring_spec
 
-_POINTS, _LINEARISED, _STEPS = 32, 8, 2000
+_POINTS, _LINEARISED = 32, 8
+# Searches of a network of 1,000 neurons come to rest in some hundred steps, or in none at all; one
+# that starts at the point under the last stimulus has less far to go.
+_STEPS, _FOLLOWING_STEPS = 500, 150
 _STILL = 1e-5  # rates per ms: below it a point is fixed, to rounding
 _NO_RING = (
     " Here there is no ring: round both the states visited and the slow ones the angles go back and "
@@ -77,16 +81,19 @@ def fixed_points_section(subject: Subject) -> Section:
     about["slow"]["median_distance_moved_per_radius"] = float(np.median(moved) / radius)
     shown = path.evaluate((stimulus + onset) / 2)[::2]
     lap = jnp.concatenate([shown, shown[:1]])
-    driven, driven_speed = map(np.asarray, follow(network, lap, rule, visited[0], steps=_STEPS))
+    driven, driven_speed = map(
+        np.asarray, follow(network, lap, rule, visited[0], steps=_FOLLOWING_STEPS)
+    )
     gap = np.linalg.norm(driven[-1] - driven[0])
     size = np.linalg.norm(driven - driven[:-1].mean(0), axis=1).mean()
-    speed = np.linalg.norm(np.asarray([field(state) for state in visited]), axis=1)
+    speed = np.linalg.norm(np.asarray(jax.vmap(field)(visited)), axis=1)
 
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     plane, spectrum, *turning = figure.subplots(1, 3 if drift else 2)
     rates = np.asarray(network.rates(jnp.asarray(points.states)))
     followed = np.asarray(network.rates(jnp.asarray(driven)))
-    draw_ring(plane, during, np.asarray(network.rates(ring)), followed, rates, values)
+    slow = np.asarray(network.rates(ring))
+    draw_ring(plane, during, slow, followed, rates, values, joined="slow" in drift)
     plane.set_title(f"Delay of {task}: {delay} ms")
     direction_bar(figure, plane, "direction held (°)")
     draw_eigenvalues(spectrum, values)
@@ -141,10 +148,11 @@ def draw_ring(
     followed: np.ndarray,
     points: np.ndarray,
     values: np.ndarray,
+    joined: bool,
 ) -> None:
-    """Trajectories [time, directions, neurons] coloured by direction, the slowest states nearby, the
-    points followed round the stimuli, and fixed or slow points (filled if stable, open if not), on
-    the plane where the states at the end spread."""
+    """Trajectories [time, directions, neurons] coloured by direction, the slowest states nearby
+    (joined to a curve where they are a ring), the points followed round the stimuli, and fixed or
+    slow points (filled if stable, open if not), on the plane where the states at the end spread."""
     plane = principal_components(during[-1], 2)
     directions = during.shape[1]
     for i in range(0, directions, max(1, directions // 16)):
@@ -153,7 +161,9 @@ def draw_ring(
         axes.plot(*line.T, color=colour, linewidth=1.3)
         axes.plot(*line[-1], "o", color=colour, markersize=4)
     closed = plane(np.concatenate([ring, ring[:1]]))
-    axes.plot(*closed.T, color="black", linewidth=0.9, label="slowest states nearby")
+    style = "-" if joined else "x"
+    axes.plot(*closed.T, style, color="black", linewidth=0.9, markersize=4,
+              label="slowest states nearby")  # fmt: skip
     axes.plot(*plane(followed).T, ":", color="0.4", linewidth=1.2, label="followed, stimulus on")
     stable = (np.real(values) <= 0).all(1)
     where = plane(points)
@@ -177,7 +187,7 @@ def draw_eigenvalues(axes: Axes, values: np.ndarray) -> None:
     axes.plot([], [], ".", color=colours[0], label="slowest point")
     if len(values) > 1:
         axes.plot([], [], ".", color=colours[-1], label=f"number {len(values)} by speed")
-    axes.legend(loc="upper left", fontsize=8)
+    axes.legend(loc="upper left", fontsize=8, frameon=True)
 
 
 def draw_drift(axes: Axes, drift: dict[str, np.ndarray]) -> None:

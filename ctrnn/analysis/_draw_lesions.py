@@ -79,10 +79,10 @@ def lesions_section(subject: Subject) -> Section:
         }
         by_task |= {f"cut: {label}": row for label, row in zip(lengths, cut, strict=True)}
     try:
-        task, pulses = pulse_table(subject)
-        panels.append(partial(draw_pulses, task=task, pulses=pulses))
+        task, duration, pulses = pulse_table(subject)
+        panels.append(partial(draw_pulses, task=task, duration=duration, pulses=pulses))
         numbers["pulses"] = {
-            "task": task, "patterns": _PATTERNS, "strengths": list(_STRENGTHS),
+            "task": task, "duration_ms": duration, "patterns": _PATTERNS, "strengths": list(_STRENGTHS),
             "accuracy_by_onset_ms": pulses,
         }  # fmt: skip
     except Cannot as cannot:
@@ -111,7 +111,7 @@ def lesions_section(subject: Subject) -> Section:
             f"Accuracy lost when {count} neurons ({count / network.size:.0%}) fall silent, those "
             "nearest to a place or scattered; when a cluster of neurons with like task variance does "
             "(Yang et al. 2019); when synapses of a band of lengths are cut, or as many at random; "
-            f"and when a random current (mean of {_PATTERNS}) is injected for {_PULSE:g} ms of a "
+            f"and when a random current (mean of {_PATTERNS}) is injected for a part of a "
             f"delay. Every lesion meets the same trials, {each} of each task."
         ),
         numbers=numbers,
@@ -163,13 +163,14 @@ def length_bands(lengths: np.ndarray) -> list[tuple[float, float]]:
     return [(0.0, 0.0), *bands] if (lengths == 0).any() else bands
 
 
-def pulse_table(subject: Subject) -> tuple[str, dict[str, list[float]]]:
-    """A task with a delay, and its accuracy after pulses: by onset in ms, for each strength, mean
-    over patterns of current. All strengths, onsets and directions are trials of one batch."""
+def pulse_table(subject: Subject) -> tuple[str, float, dict[str, list[float]]]:
+    """A task with a delay, how long its pulses are in ms (no longer than the delay), and its accuracy
+    after them: by onset in ms, for each strength, mean over patterns of current. All strengths, onsets
+    and directions are trials of one batch."""
     key, pattern_key = jr.split(subject.key)
     task, delay = memory_task(subject.battery, key=key)
     ring = ring_spec(subject.battery, task, key=key)
-    begins = int(ring.fixation[0] + ring.stimulus[0])
+    begins, duration = int(ring.fixation[0] + ring.stimulus[0]), min(_PULSE, float(delay))
     onsets = begins + _PULSE * np.unique(np.linspace(0, max(delay // _PULSE - 1, 0), 3).astype(int))
     count = len(ring.first)
     start, strength, first = (
@@ -187,7 +188,7 @@ def pulse_table(subject: Subject) -> tuple[str, dict[str, list[float]]]:
             spec,
             random_pattern(subject.network, key=one),
             start=start.astype(float),
-            duration=min(_PULSE, float(delay)),
+            duration=duration,
             strength=strength.astype(float),
             integration=subject.integration,
         )
@@ -195,9 +196,11 @@ def pulse_table(subject: Subject) -> tuple[str, dict[str, list[float]]]:
     ]
     shape = (_PATTERNS, len(onsets), len(_STRENGTHS), count)
     table = np.asarray(accuracy).reshape(shape).mean((0, 3))
-    return task, {
-        f"{onset - begins:g}": row.tolist() for onset, row in zip(onsets, table, strict=True)
-    }
+    return (
+        task,
+        duration,
+        {f"{onset - begins:g}": row.tolist() for onset, row in zip(onsets, table, strict=True)},
+    )
 
 
 def draw_damage(axes: Axes, space: AbstractSpace, patches: np.ndarray, lost: np.ndarray) -> None:
@@ -258,12 +261,12 @@ def draw_clusters(lost: np.ndarray, sizes: list[int], names: tuple[str, ...]) ->
     return figure
 
 
-def draw_pulses(axes: Axes, task: str, pulses: dict[str, list[float]]) -> None:
+def draw_pulses(axes: Axes, task: str, duration: float, pulses: dict[str, list[float]]) -> None:
     """Accuracy against the strength of a pulse, a line for each onset in ms after the delay began."""
     for onset, accuracy in pulses.items():
         axes.plot(_STRENGTHS, accuracy, "o-", markersize=4, label=f"{onset} ms into the delay")
     axes.set(
         xlabel="rms current per neuron (units of its input)", ylabel="accuracy", ylim=(0, 1.03)
     )
-    axes.set_title(f"Pulses of {_PULSE:g} ms in the delay of {task}, {_PATTERNS} patterns")
+    axes.set_title(f"Pulses of {duration:g} ms in the delay of {task}, {_PATTERNS} patterns")
     axes.legend(fontsize=8)

@@ -1,9 +1,22 @@
 """Pictures: colours that can be told apart, panels that have room and something in them."""
 
+import io
+
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 
-from ctrnn.analysis import _directions
+import ctrnn
+from ctrnn import analysis
+from ctrnn.analysis import (
+    _directions,
+    _draw_lesions,
+    _draw_state_space,
+    _psychophysics,
+    _similarity,
+    _variance,
+)
 
 # Machado, Oliveira & Fernandes, IEEE Transactions on Visualization and Computer Graphics 15 (2009):
 # linear RGB as people without one kind of cone see it.
@@ -43,3 +56,63 @@ def test_directions_close_the_circle():
     np.testing.assert_allclose(
         _directions.direction_colour(0, 16), _directions.direction_colour(16, 16), atol=0.02
     )
+
+
+def names_of(count):
+    return tuple(f"ctxdlydm1intrseq{i}" for i in range(count))
+
+
+def curve():
+    values = np.linspace(0, 1, 13).tolist()
+    fit = {"fit": [0.0, 0.1, 0.0, 0.1], "neither": values}
+    return {"coherence": values, "first": values, "ideal": values} | fit
+
+
+def error():
+    rows = {name: [0.5] * 12 for name in ("error", "ideal", "responded")}
+    return {"interval (ms)": list(range(0, 1101, 100))} | rows
+
+
+def pictures(count):
+    """The report's pictures whose size goes with the number of tasks, networks or clusters."""
+    names, rng = names_of(count), np.random.default_rng(0)
+    some = min(count, 12)
+    yield _similarity._draw([f"run {i} (0.123)" for i in range(some)], *rng.random((2, some, some)))
+    yield _psychophysics._draw_curves(dict.fromkeys(names[:10], curve()))
+    yield _psychophysics._draw_errors(dict.fromkeys(names[:30], error()))
+    yield _draw_lesions.draw_clusters(
+        rng.random((min(count + 1, 20), count)), [5] * min(count + 1, 20), names
+    )
+    clusters = analysis.Clusters(np.repeat(np.arange(4), 25), {2: 0.3, 3: 0.5, 4: 0.6})
+    yield _variance._draw_profiles(rng.random((100, count)), clusters, names)
+    figure = Figure(figsize=(7, 3.4), layout="constrained")
+    _draw_state_space.draw_dimensions(figure.subplots(), dict.fromkeys(names, 3.0))
+    yield figure
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("count", [1, 7, 132])
+def test_every_panel_has_room_and_every_legend_is_on_the_page(count):
+    for figure in pictures(count):
+        figure.savefig(io.BytesIO(), dpi=72)
+        page = figure.bbox
+        for axes in figure.axes:
+            box = axes.get_window_extent()
+            bar = axes.get_label() == "<colorbar>"
+            assert box.height > 72 * 0.75 and (bar or box.width > 72 * 0.9), axes.get_title()
+        for legend in figure.legends:
+            box = legend.get_window_extent()
+            assert page.x0 <= box.x0 and box.x1 <= page.x1 and box.y1 <= page.y1
+
+
+def test_a_sheet_is_drawn_where_its_neurons_lie_in_colours_of_their_groups():
+    space, labels = ctrnn.Sheet(2, 3, periodic=False), np.array([0, 1, 2, 15, -1, 0])
+    colours = analysis.group_colours(labels)
+    assert len(np.unique(colours, axis=0)) == 5 and (colours[4] == 0.9).all()
+    assert to_hex(colours[1]).upper() == analysis.OKABE_ITO[1]
+    axes = Figure().subplots()
+    tiles = analysis.draw_sheet(axes, space, colours)
+    corners = np.array([path.vertices[:4] for path in tiles.get_paths()])
+    np.testing.assert_allclose(corners.mean(1)[:, ::-1], space.positions)
+    np.testing.assert_allclose(np.ptp(corners, axis=1), 0.05)  # tiles meet
+    assert axes.get_xlabel() == axes.get_ylabel() == "mm"

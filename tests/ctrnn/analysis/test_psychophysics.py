@@ -193,12 +193,12 @@ class ReactionDecision(tasks.Decision):
         return dataclasses.replace(plan, strength=jnp.roll(plan.strength, 3, axis=-3))
 
 
-def integrator(tau=100.0, threshold=3.0):
-    """A neuron per direction of ring 1, which adds up its input less the mean of all; whoever first
-    gets to the threshold is the answer."""
+def integrator(threshold=3.0, rules=1):
+    """A neuron per direction, which adds up its input from both rings less the mean of all; whoever
+    first gets to the threshold is the answer."""
     ones = np.ones((16, 16))
     graph = ctrnn.Dense()(ctrnn.Ring(16), key=KEY)
-    network = ctrnn.RateNetwork(graph, 33, 1, 17, tau=tau, key=KEY)
+    network = ctrnn.RateNetwork(graph, 33, rules, 17, tau=100.0, key=KEY)
     sources, targets = graph.sources, graph.targets
     return eqx.tree_at(
         lambda n: [
@@ -208,8 +208,8 @@ def integrator(tau=100.0, threshold=3.0):
         [
             jnp.asarray(np.eye(16) - ones / 16, jnp.float32)[targets, sources],
             jnp.ones(16),
-            jnp.zeros((16, 33)).at[:, 1:17].set(jnp.eye(16)),
-            jnp.zeros((16, 1)),
+            jnp.concatenate([jnp.zeros((16, 1)), jnp.eye(16), jnp.eye(16)], 1),
+            jnp.zeros((16, rules)),
             jnp.concatenate([jnp.zeros((1, 16)), jnp.eye(16)]),
             jnp.zeros(17).at[0].set(threshold),
         ],
@@ -247,3 +247,21 @@ def test_reaction_times_by_coherence_are_in_the_report_where_there_are_any():
     plain = dataclasses.replace(subject, battery=tasks.Battery.select("rtgo"))
     made = analysis.psychophysics_section(plain)
     assert "none of these tasks" in made.text and len(made.figures["reactions"].axes) == 1
+
+
+def test_an_integrator_chooses_nearly_as_well_as_can_be_and_times_nothing():
+    battery = tasks.Battery.select("dm1,dlygointr")
+    network, asked = integrator(1.2, rules=2), analysis.questions(battery, key=KEY)
+    how = {"integration": ctrnn.Integration(dt=50.0), "key": KEY}
+    curve = analysis.psychometric(network, battery, "dm1", asked.coherence["dm1"], **how)
+    assert curve["first"][0] == 0 and curve["first"][-1] == 1 and set(curve["neither"]) == {0.0}
+    # It compares two neurons where a matched filter weighs two bumps.
+    assert 0.9 < curve["threshold"] / curve["ideal threshold"] < 3
+    # It answers the direction shown, and the right one has moved by 22.5 degrees per 100 ms.
+    error = analysis.interval_error(
+        network, battery, "dlygointr", *asked.interval["dlygointr"], **how
+    )
+    turned = 22.5 * np.arange(12)
+    np.testing.assert_allclose(error["error"], np.minimum(turned, 360 - turned), atol=1)
+    np.testing.assert_allclose(error["bias"][:8], -turned[:8], atol=1)
+    assert error["responded"] == [1.0] * 12
