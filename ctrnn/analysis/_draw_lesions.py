@@ -250,7 +250,7 @@ def draw_bands(
 def draw_clusters(lost: np.ndarray, sizes: list[int], names: tuple[str, ...]) -> Figure:
     """Accuracy that each task loses without each cluster [clusters, tasks]."""
     height = float(np.clip(0.13 * len(names) + 1.5, 3, 14))
-    figure = Figure(figsize=(2.5 + 0.5 * len(sizes), height), layout="constrained")
+    figure = Figure(figsize=(3.2 + 0.5 * len(sizes), height), layout="constrained")
     axes = figure.subplots()
     most = max(float(np.abs(lost).max()), 1e-3)
     image = axes.imshow(lost.T, aspect="auto", cmap="PuOr_r", vmin=-most, vmax=most)

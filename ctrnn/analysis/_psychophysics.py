@@ -121,7 +121,7 @@ def _draw_curves(curves: dict[str, dict[str, Any]]) -> Figure:
         )
         panel.set(title=task, ylim=(-0.04, 1.04))
     handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4)
+    figure.legend(handles, labels, loc="outside upper center", ncols=4 if columns > 2 else 2)
     figure.supxlabel("coherence, for the first option", fontsize=10)
     figure.supylabel("fraction of choices of the first", fontsize=10)
     return figure

@@ -113,6 +113,6 @@ def test_a_sheet_is_drawn_where_its_neurons_lie_in_colours_of_their_groups():
     axes = Figure().subplots()
     tiles = analysis.draw_sheet(axes, space, colours)
     corners = np.array([path.vertices[:4] for path in tiles.get_paths()])
-    np.testing.assert_allclose(corners.mean(1)[:, ::-1], space.positions)
-    np.testing.assert_allclose(np.ptp(corners, axis=1), 0.05)  # tiles meet
+    np.testing.assert_allclose(corners.mean(1)[:, ::-1], space.positions, atol=1e-6)
+    np.testing.assert_allclose(np.ptp(corners, axis=1), 0.05, rtol=1e-5)  # tiles meet
     assert axes.get_xlabel() == axes.get_ylabel() == "mm"
