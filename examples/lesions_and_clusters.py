@@ -136,7 +136,7 @@ from matplotlib.figure import Figure
 with matplotlib.rc_context(analysis.STYLE):
     figure = Figure(figsize=(12, 3.9), layout="constrained")
     places, costs, map_of_damage = figure.subplots(1, 3)
-    analysis.draw_sheet(places, space, analysis.group_colours(labels), inches=2.7)
+    analysis.draw_sheet(places, space, analysis.group_colours(labels))
     for c in range(count):
         colour = analysis.group_colours(np.array([c]))
         places.scatter([], [], color=colour, marker="s", label=f"{c + 1}")
@@ -147,9 +147,7 @@ with matplotlib.rc_context(analysis.STYLE):
     costs.set_xticks(range(count), [f"{c + 1}" for c in range(count)])
     costs.set(xlabel="cluster silenced", title="Accuracy lost, less scattered")
     figure.colorbar(image, ax=costs)
-    shown = analysis.draw_sheet(
-        map_of_damage, space, by_disc.mean(1), inches=2.7, vmin=0, cmap="viridis"
-    )
+    shown = analysis.draw_sheet(map_of_damage, space, by_disc.mean(1), vmin=0, cmap="viridis")
     map_of_damage.set_title("Lost to a disc around here")
     figure.colorbar(shown, ax=map_of_damage, label="mean accuracy lost")
     figure.savefig("clusters-and-what-is-lost-without-them.png", dpi=110)

@@ -1,5 +1,6 @@
 """Looking inside a trained network: arrays in, arrays out, each analysis with its source."""
 
+from ._behaviour import chronometric as chronometric
 from ._behaviour import interval_error as interval_error
 from ._behaviour import psychometric as psychometric
 from ._behaviour import reactions as reactions

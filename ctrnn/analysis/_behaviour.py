@@ -67,10 +67,7 @@ def psychometric(
     coherence = jnp.repeat(jnp.array(_LEVELS), trials)
     spec, _ = aligned(task_spec(battery, task, len(coherence), key=spec_key))
     spec, mirrored, clear, clearly_not = (
-        dataclasses.replace(
-            spec,
-            coherence=jnp.where(rings, with_coherence(spec, c, rings).coherence, spec.coherence),
-        )
+        _replace_coherence(spec, c, rings)
         for c in (
             coherence,
             -coherence,
@@ -214,12 +211,78 @@ def reactions(
         ```
     """
     spec_key, response_key = jr.split(key)
+    spec = task_spec(battery, task, trials, key=spec_key)
+    return _react(network, battery, spec, integration, response_key)
+
+
+def chronometric(
+    network: RateNetwork,
+    battery: Battery,
+    task: str,
+    rings: Bool[np.ndarray, " rings"],
+    *,
+    integration: Integration,
+    key: PRNGKeyArray,
+    trials: int = 40,
+) -> dict[str, Any]:
+    """Reaction times against coherence, with noise: the chronometric function (Palmer, Huk & Shadlen,
+    Journal of Vision 5(5), 2005), of a task that shows its evidence while it may be answered.
+
+    No decision task of the 132 is one: their evidence ends before the answer may begin. Reach tasks
+    have reaction times ([`ctrnn.analysis.reactions`][]) and no coherence.
+
+    **Arguments:**
+
+    - `network`, `battery`, `task`, `integration`: what is asked of whom, and how it is solved.
+    - `rings`: those whose coherence decides, from [`ctrnn.analysis.questions`][].
+    - `key`, `trials`: draws the trials; how many per coherence, for either option half of them.
+
+    **Returns:**
+
+    By name, per unsigned `coherence`: `median`, `lower quartile` and `upper quartile` of the reaction
+    times in ms (None where there were none), `responded`, and `right`, fractions of the trials.
+
+    !!! example
+
+        ```python
+        rings = questions(battery, key=key).coherence["rtdm1"]
+        chronometric(network, battery, "rtdm1", rings, integration=i, key=key)["median"]
+        ```
+    """
+    spec_key, response_key = jr.split(key)
+    levels = _LEVELS[_LEVELS > 0]
+    sign = np.where(np.arange(trials) % 2, -1, 1)
+    coherence = jnp.asarray(np.outer(levels, sign).ravel(), jnp.float32)
+    spec, _ = aligned(task_spec(battery, task, len(coherence), key=spec_key))
+    spec = _replace_coherence(spec, coherence, rings)
+    reaction, right = _react(network, battery, spec, integration, response_key)
+    rows = [row[~np.isnan(row)] for row in reaction.reshape(-1, trials)]
+    quartiles = {"lower quartile": 0.25, "median": 0.5, "upper quartile": 0.75}
+    return {
+        "coherence": levels.tolist(),
+        **{
+            name: [float(np.quantile(row, at)) if len(row) else None for row in rows]
+            for name, at in quartiles.items()
+        },
+        "responded": [len(row) / trials for row in rows],
+        "right": right.reshape(-1, trials).mean(1).tolist(),
+    }
+
+
+def _replace_coherence(spec: Any, coherence: Array, rings: np.ndarray) -> Any:
+    """The same trials, with this coherence in the rings that decide."""
+    changed = with_coherence(spec, coherence, rings).coherence
+    return dataclasses.replace(spec, coherence=jnp.where(rings, changed, spec.coherence))
+
+
+def _react(
+    network: RateNetwork, battery: Battery, spec: Any, integration: Integration, key: PRNGKeyArray
+) -> tuple[np.ndarray, np.ndarray]:
     fine = battery.dt / max(1, round(battery.dt / 10))
     if integration.rtol is None:
         integration = dataclasses.replace(integration, dt=fine)
-    spec = task_spec(battery, task, trials, key=spec_key)
     trial, trajectory = responses(
-        network, battery, spec, integration=integration, key=response_key, every=fine
+        network, battery, spec, integration=integration, key=key, every=fine
     )
     inside = jnp.repeat(trial.mask.T, round(battery.dt / fine), axis=0)
     start = battery.dt * jnp.argmax(trial.decision, axis=1)

@@ -2,14 +2,15 @@
 
 from typing import Any
 
-import numpy as np
-from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
-# A hue for every direction, darker than full so that yellow shows on white.
-_CYCLE = ListedColormap(0.85 * colormaps["hsv"](np.linspace(0, 1, 256))[:, :3])
+# Dark, blue, light, orange, and round again, as matplotlib's twilight goes: opposite directions differ
+# in lightness or in blue against yellow, which the colour-blind see. No part is lighter than a grey
+# with 3 : 1 contrast to white paper.
+_DARK, _BLUE, _LIGHT, _ORANGE = "#222222", "#0072B2", "#949494", "#B85000"
+_CYCLE = LinearSegmentedColormap.from_list("directions", [_DARK, _BLUE, _LIGHT, _ORANGE, _DARK])
 
 
 def direction_colour(i: int, count: int) -> Any:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -24,8 +25,15 @@ from ._state_space import principal_components
 from ._subject import Section, Subject
 from ._trials import Between, memory_task, ring_spec
 
-_POINTS, _LINEARISED, _STEPS = 32, 8, 2000
+_POINTS, _LINEARISED = 32, 8
+# Searches of a network of 1,000 neurons come to rest in some hundred steps, or in none at all; one
+# that starts at the point under the last stimulus has less far to go.
+_STEPS, _FOLLOWING_STEPS = 500, 150
 _STILL = 1e-5  # rates per ms: below it a point is fixed, to rounding
+_NO_RING = (
+    " Here there is no ring: round both the states visited and the slow ones the angles go back and "
+    "forth, so that there is no drift along it to draw."
+)
 
 
 def fixed_points_section(subject: Subject) -> Section:
@@ -73,20 +81,24 @@ def fixed_points_section(subject: Subject) -> Section:
     about["slow"]["median_distance_moved_per_radius"] = float(np.median(moved) / radius)
     shown = path.evaluate((stimulus + onset) / 2)[::2]
     lap = jnp.concatenate([shown, shown[:1]])
-    driven, driven_speed = map(np.asarray, follow(network, lap, rule, visited[0], steps=_STEPS))
+    driven, driven_speed = map(
+        np.asarray, follow(network, lap, rule, visited[0], steps=_FOLLOWING_STEPS)
+    )
     gap = np.linalg.norm(driven[-1] - driven[0])
     size = np.linalg.norm(driven - driven[:-1].mean(0), axis=1).mean()
-    speed = np.linalg.norm(np.asarray([field(state) for state in visited]), axis=1)
+    speed = np.linalg.norm(np.asarray(jax.vmap(field)(visited)), axis=1)
 
     figure = Figure(figsize=(13, 4.2), layout="constrained")
-    plane, spectrum, turning = figure.subplots(1, 3)
+    plane, spectrum, *turning = figure.subplots(1, 3 if drift else 2)
     rates = np.asarray(network.rates(jnp.asarray(points.states)))
     followed = np.asarray(network.rates(jnp.asarray(driven)))
-    draw_ring(plane, during, np.asarray(network.rates(ring)), followed, rates, values)
+    slow = np.asarray(network.rates(ring))
+    draw_ring(plane, during, slow, followed, rates, values, joined="slow" in drift)
     plane.set_title(f"Delay of {task}: {delay} ms")
     direction_bar(figure, plane, "direction held (°)")
     draw_eigenvalues(spectrum, values)
-    draw_drift(turning, drift)
+    for axes in turning:
+        draw_drift(axes, drift)
 
     growing = (np.real(values) > 0).sum(1)
     return Section(
@@ -99,6 +111,7 @@ def fixed_points_section(subject: Subject) -> Section:
             f"Points slower than {1000 * _STILL:g} per s count as fixed, others as slow; those of "
             "searches that did not converge are only the slowest states found. The slow ring is "
             "called one only if its states go round once and in the order of the directions."
+            + ("" if drift else _NO_RING)
         ),
         numbers={
             "task": task,
@@ -135,10 +148,11 @@ def draw_ring(
     followed: np.ndarray,
     points: np.ndarray,
     values: np.ndarray,
+    joined: bool,
 ) -> None:
-    """Trajectories [time, directions, neurons] coloured by direction, the slowest states nearby, the
-    points followed round the stimuli, and fixed or slow points (filled if stable, open if not), on
-    the plane where the states at the end spread."""
+    """Trajectories [time, directions, neurons] coloured by direction, the slowest states nearby
+    (joined to a curve where they are a ring), the points followed round the stimuli, and fixed or
+    slow points (filled if stable, open if not), on the plane where the states at the end spread."""
     plane = principal_components(during[-1], 2)
     directions = during.shape[1]
     for i in range(0, directions, max(1, directions // 16)):
@@ -147,7 +161,9 @@ def draw_ring(
         axes.plot(*line.T, color=colour, linewidth=1.3)
         axes.plot(*line[-1], "o", color=colour, markersize=4)
     closed = plane(np.concatenate([ring, ring[:1]]))
-    axes.plot(*closed.T, color="black", linewidth=0.9, label="slowest states nearby")
+    style = "-" if joined else "x"
+    axes.plot(*closed.T, style, color="black", linewidth=0.9, markersize=4,
+              label="slowest states nearby")  # fmt: skip
     axes.plot(*plane(followed).T, ":", color="0.4", linewidth=1.2, label="followed, stimulus on")
     stable = (np.real(values) <= 0).all(1)
     where = plane(points)
@@ -171,19 +187,15 @@ def draw_eigenvalues(axes: Axes, values: np.ndarray) -> None:
     axes.plot([], [], ".", color=colours[0], label="slowest point")
     if len(values) > 1:
         axes.plot([], [], ".", color=colours[-1], label=f"number {len(values)} by speed")
-    axes.legend(loc="upper left", fontsize=8)
+    axes.legend(loc="upper left", fontsize=8, frameon=True)
 
 
 def draw_drift(axes: Axes, drift: dict[str, np.ndarray]) -> None:
-    """Drift (degrees per second) along rings of states at even angles, by name."""
+    """Drift (degrees per second) along one or two rings of states at even angles, by name."""
     for name, values in drift.items():
         angle = np.linspace(0, 360, len(values) + 1)
         style = "-" if name == "visited" else "--"
         axes.plot(angle, np.append(values, values[0]), style, label=f"{name} ring")
-    if not drift:
-        axes.set_axis_off()
-        axes.set_title("No ring: angles go back and forth")
-        return
     axes.axhline(0, color="0.6", linewidth=0.8, zorder=0)
     axes.set(xlabel="direction held (°)", ylabel="drift (°/s)", xticks=[0, 90, 180, 270, 360])
     axes.set_title(

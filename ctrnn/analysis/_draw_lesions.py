@@ -1,6 +1,8 @@
 """The damage that lesions and pulses do, and a map of it."""
 
 import dataclasses
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -9,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .._network import RateNetwork
 from .._space import AbstractSpace
 from .._train import make_evaluation
 from ._lesions import (
@@ -47,8 +50,7 @@ def lesions_section(subject: Subject) -> Section:
     whole = evaluate(network)
     missing: dict[str, str] = {}
 
-    figure = Figure(figsize=(11, 8), layout="constrained")
-    (where, kinds), (cuts, moments) = figure.subplots(2, 2)
+    panels: list[Callable[[Axes], None]] = []
     by_task: dict[str, np.ndarray] = {}
     numbers: dict[str, Any] = {
         "accuracy": float(whole.mean()),
@@ -57,42 +59,35 @@ def lesions_section(subject: Subject) -> Section:
     }
     if space is None:
         missing["patches"] = "its neurons have no positions"
-        _nothing(where, "No map: the neurons have no positions")
-        _nothing(cuts, "Synapses have no lengths")
     else:
         centres = lesion_centres(space, 8 if few else 24).tolist()
         patches = np.stack([patch(space, centre, count) for centre in centres])
         lost["patches"] = damage(evaluate, network, (silence(network, n) for n in patches))
-        draw_damage(where, space, patches, lost["patches"].mean(1))
-        lengths = np.asarray(network.graph.lengths)
-        bands = length_bands(lengths)
-        within = [(lengths > a - 1e-5) & (lengths < b + 1e-5) for a, b in bands]
-        cut, control = (
-            damage(evaluate, network, (cut_synapses(network, synapses) for synapses in masks))
-            for masks in (within, [rng.permutation(mask) for mask in within])
-        )
-        labels = [
-            "autapses" if b == 0 else f"{a:.2f}" if a == b else f"{a:.2f} to {b:.2f}"
-            for a, b in bands
-        ]
-        draw_bands(cuts, labels, [mask.mean() for mask in within], cut.mean(1), control.mean(1))
+        if space.positions.shape[1] == 2:
+            mean = lost["patches"].mean(1)
+            panels.append(partial(draw_damage, space=space, patches=patches, lost=mean))
+        else:
+            missing["map"] = "its neurons do not lie on a sheet"
+    panels.append(partial(draw_comparison, lost={k: v.mean(1) for k, v in lost.items()}))
+    if network.graph.lengths is not None:
+        lengths, shares, cut, control = _cut_by_length(evaluate, network, rng)
+        both = {"lost": cut.mean(1), "control": control.mean(1)}
+        panels.append(partial(draw_bands, names=lengths, shares=shares, **both))
         numbers["lost_without_synapses_mm"] = {
             label: {"cut": float(x), "as_many_at_random": float(y)}
-            for label, x, y in zip(labels, cut.mean(1), control.mean(1), strict=True)
+            for label, x, y in zip(lengths, cut.mean(1), control.mean(1), strict=True)
         }
-        by_task |= {f"cut: {label}": row for label, row in zip(labels, cut, strict=True)}
-    draw_comparison(kinds, {kind: values.mean(1) for kind, values in lost.items()})
+        by_task |= {f"cut: {label}": row for label, row in zip(lengths, cut, strict=True)}
     try:
-        task, pulses = pulse_table(subject)
-        draw_pulses(moments, task, pulses)
+        task, duration, pulses = pulse_table(subject)
+        panels.append(partial(draw_pulses, task=task, duration=duration, pulses=pulses))
         numbers["pulses"] = {
-            "task": task, "patterns": _PATTERNS, "strengths": list(_STRENGTHS),
+            "task": task, "duration_ms": duration, "patterns": _PATTERNS, "strengths": list(_STRENGTHS),
             "accuracy_by_onset_ms": pulses,
         }  # fmt: skip
     except Cannot as cannot:
         missing["pulses"] = str(cannot)
-        _nothing(moments, "No delay to pulse")
-    figures = {"lesions": figure}
+    figures = {"lesions": _figure(panels)}
     try:
         clusters = task_clusters(subject)
         groups = [clusters == c for c in range(clusters.max() + 1)]
@@ -116,7 +111,7 @@ def lesions_section(subject: Subject) -> Section:
             f"Accuracy lost when {count} neurons ({count / network.size:.0%}) fall silent, those "
             "nearest to a place or scattered; when a cluster of neurons with like task variance does "
             "(Yang et al. 2019); when synapses of a band of lengths are cut, or as many at random; "
-            f"and when a random current (mean of {_PATTERNS}) is injected for {_PULSE:g} ms of a "
+            f"and when a random current (mean of {_PATTERNS}) is injected for a part of a "
             f"delay. Every lesion meets the same trials, {each} of each task."
         ),
         numbers=numbers,
@@ -124,9 +119,31 @@ def lesions_section(subject: Subject) -> Section:
     )
 
 
-def _nothing(axes: Axes, why: str) -> None:
-    axes.set_axis_off()
-    axes.set_title(why)
+def _cut_by_length(
+    evaluate: Callable[[RateNetwork], np.ndarray], network: RateNetwork, rng: np.random.Generator
+) -> tuple[list[str], list[float], np.ndarray, np.ndarray]:
+    """Bands of lengths, as words in mm; the fraction of synapses in each; the accuracy lost
+    [bands, tasks] without them, and without as many at random."""
+    lengths = np.asarray(network.graph.lengths)
+    bands = length_bands(lengths)
+    masks = [(lengths > a - 1e-5) & (lengths < b + 1e-5) for a, b in bands]
+    names = [
+        "autapses" if b == 0 else f"{a:.2f}" if a == b else f"{a:.2f} to {b:.2f}" for a, b in bands
+    ]
+    cut, control = (
+        damage(evaluate, network, (cut_synapses(network, mask) for mask in which))
+        for which in (masks, [rng.permutation(mask) for mask in masks])
+    )
+    return names, [float(mask.mean()) for mask in masks], cut, control
+
+
+def _figure(panels: list[Callable[[Axes], None]]) -> Figure:
+    """One to four panels, none of them empty."""
+    rows, columns = (2, 2) if len(panels) == 4 else (1, len(panels))
+    figure = Figure(figsize=(5.5 * columns, 4 * rows), layout="constrained")
+    for axes, draw in zip(figure.subplots(rows, columns, squeeze=False).flat, panels, strict=True):
+        draw(axes)
+    return figure
 
 
 def _spread(lost: np.ndarray) -> dict[str, float]:
@@ -146,13 +163,14 @@ def length_bands(lengths: np.ndarray) -> list[tuple[float, float]]:
     return [(0.0, 0.0), *bands] if (lengths == 0).any() else bands
 
 
-def pulse_table(subject: Subject) -> tuple[str, dict[str, list[float]]]:
-    """A task with a delay, and its accuracy after pulses: by onset in ms, for each strength, mean
-    over patterns of current. All strengths, onsets and directions are trials of one batch."""
+def pulse_table(subject: Subject) -> tuple[str, float, dict[str, list[float]]]:
+    """A task with a delay, how long its pulses are in ms (no longer than the delay), and its accuracy
+    after them: by onset in ms, for each strength, mean over patterns of current. All strengths, onsets
+    and directions are trials of one batch."""
     key, pattern_key = jr.split(subject.key)
     task, delay = memory_task(subject.battery, key=key)
     ring = ring_spec(subject.battery, task, key=key)
-    begins = int(ring.fixation[0] + ring.stimulus[0])
+    begins, duration = int(ring.fixation[0] + ring.stimulus[0]), min(_PULSE, float(delay))
     onsets = begins + _PULSE * np.unique(np.linspace(0, max(delay // _PULSE - 1, 0), 3).astype(int))
     count = len(ring.first)
     start, strength, first = (
@@ -170,7 +188,7 @@ def pulse_table(subject: Subject) -> tuple[str, dict[str, list[float]]]:
             spec,
             random_pattern(subject.network, key=one),
             start=start.astype(float),
-            duration=min(_PULSE, float(delay)),
+            duration=duration,
             strength=strength.astype(float),
             integration=subject.integration,
         )
@@ -178,17 +196,16 @@ def pulse_table(subject: Subject) -> tuple[str, dict[str, list[float]]]:
     ]
     shape = (_PATTERNS, len(onsets), len(_STRENGTHS), count)
     table = np.asarray(accuracy).reshape(shape).mean((0, 3))
-    return task, {
-        f"{onset - begins:g}": row.tolist() for onset, row in zip(onsets, table, strict=True)
-    }
+    return (
+        task,
+        duration,
+        {f"{onset - begins:g}": row.tolist() for onset, row in zip(onsets, table, strict=True)},
+    )
 
 
 def draw_damage(axes: Axes, space: AbstractSpace, patches: np.ndarray, lost: np.ndarray) -> None:
     """Each neuron in the colour of the mean damage of the patches [patches, neurons] that silence
     it; those of the worst patch are dotted."""
-    if space.positions.shape[1] != 2:
-        _nothing(axes, "No map: the neurons do not lie on a sheet")
-        return
     hits = patches.sum(0)
     value = np.where(hits > 0, patches.T @ lost / np.maximum(hits, 1), np.nan)
     axes.set_facecolor("0.9")
@@ -233,7 +250,7 @@ def draw_bands(
 def draw_clusters(lost: np.ndarray, sizes: list[int], names: tuple[str, ...]) -> Figure:
     """Accuracy that each task loses without each cluster [clusters, tasks]."""
     height = float(np.clip(0.13 * len(names) + 1.5, 3, 14))
-    figure = Figure(figsize=(2.5 + 0.5 * len(sizes), height), layout="constrained")
+    figure = Figure(figsize=(3.2 + 0.5 * len(sizes), height), layout="constrained")
     axes = figure.subplots()
     most = max(float(np.abs(lost).max()), 1e-3)
     image = axes.imshow(lost.T, aspect="auto", cmap="PuOr_r", vmin=-most, vmax=most)
@@ -244,12 +261,12 @@ def draw_clusters(lost: np.ndarray, sizes: list[int], names: tuple[str, ...]) ->
     return figure
 
 
-def draw_pulses(axes: Axes, task: str, pulses: dict[str, list[float]]) -> None:
+def draw_pulses(axes: Axes, task: str, duration: float, pulses: dict[str, list[float]]) -> None:
     """Accuracy against the strength of a pulse, a line for each onset in ms after the delay began."""
     for onset, accuracy in pulses.items():
         axes.plot(_STRENGTHS, accuracy, "o-", markersize=4, label=f"{onset} ms into the delay")
     axes.set(
         xlabel="rms current per neuron (units of its input)", ylabel="accuracy", ylim=(0, 1.03)
     )
-    axes.set_title(f"Pulses of {_PULSE:g} ms in the delay of {task}, {_PATTERNS} patterns")
+    axes.set_title(f"Pulses of {duration:g} ms in the delay of {task}, {_PATTERNS} patterns")
     axes.legend(fontsize=8)

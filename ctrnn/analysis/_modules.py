@@ -40,6 +40,8 @@ def strongest(
     values = ties[np.triu_indices(len(ties), 1)]
     if count >= np.count_nonzero(values):
         return ties
+    if count == 0:
+        return np.zeros_like(ties)
     return np.where(ties >= np.partition(values, -count)[-count], ties, 0)
 
 

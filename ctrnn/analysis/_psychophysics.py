@@ -5,11 +5,15 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from ._behaviour import interval_error, psychometric, reactions
+from ._behaviour import chronometric, interval_error, psychometric, reactions
 from ._psychometrics import Psychometric
 from ._questions import questions
 from ._style import OKABE_ITO
 from ._subject import Cannot, Section, Subject
+
+_NO_SPEEDS = (
+    ": by task, for none of these tasks shows evidence of some coherence while it may be answered."
+)
 
 
 def psychophysics_section(subject: Subject) -> Section:
@@ -28,6 +32,11 @@ def psychophysics_section(subject: Subject) -> Section:
         for task, timed in list(asked.interval.items())[:30]
     }
     times = {task: reactions(network, battery, task, **how) for task in asked.reaction[:8]}
+    speeds = {
+        task: chronometric(network, battery, task, asked.coherence[task], **how)
+        for task in times
+        if task in asked.coherence
+    }
     spread = {task: (t[~np.isnan(t)], t, right) for task, (t, right) in times.items()}
     numbers = {
         "thresholds": {
@@ -50,6 +59,7 @@ def psychophysics_section(subject: Subject) -> Section:
             for task, (seen, t, right) in spread.items()
         },
         "psychometric curves": curves,
+        "reaction times by coherence (ms)": speeds,
         "errors by interval (degrees)": errors,
     }
     left_out = [
@@ -67,14 +77,15 @@ def psychophysics_section(subject: Subject) -> Section:
     if errors:
         figures["intervals"] = _draw_errors(errors)
     if times:
-        figures["reactions"] = _draw_reactions({task: t for task, (t, _) in times.items()})
+        figures["reactions"] = _draw_reactions({task: t for task, (t, _) in times.items()}, speeds)
     return Section(
         "Psychophysics",
         "Noisy trials. Choices of the first option against signed coherence, with a logistic curve "
         "(its threshold: 75 % right but for lapses) and the ideal observer, a matched filter that "
         "knows the options and the noise. The error in tasks that time an interval, against how long "
         "it was, of trials in which it responded (as many as the fraction says). "
-        "When the readout leaves fixation for good, where the stimulus comes with the decision."
+        "When the readout leaves fixation for good, where the stimulus comes with the decision"
+        + (", also against coherence." if speeds else _NO_SPEEDS if times else ".")
         + (f" Shown: {', '.join(left_out)}." if left_out else ""),
         {name: value for name, value in numbers.items() if value},
         figures,
@@ -110,7 +121,7 @@ def _draw_curves(curves: dict[str, dict[str, Any]]) -> Figure:
         )
         panel.set(title=task, ylim=(-0.04, 1.04))
     handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4)
+    figure.legend(handles, labels, loc="outside upper center", ncols=4 if columns > 2 else 2)
     figure.supxlabel("coherence, for the first option", fontsize=10)
     figure.supylabel("fraction of choices of the first", fontsize=10)
     return figure
@@ -147,9 +158,9 @@ def _draw_errors(errors: dict[str, dict[str, Any]]) -> Figure:
     return figure
 
 
-def _draw_reactions(times: dict[str, np.ndarray]) -> Figure:
+def _draw_reactions(times: dict[str, np.ndarray], speeds: dict[str, dict[str, Any]]) -> Figure:
     figure = Figure(figsize=(10, 4), layout="constrained")
-    axes = figure.subplots()
+    axes, *against = figure.subplots(1, 2 if speeds else 1, squeeze=False)[0]
     end = 1.15 * max((np.nanmax(t, initial=0) for t in times.values()), default=0) or 100
     for i, (task, t) in enumerate(times.items()):
         seen = np.sort(t[~np.isnan(t)])
@@ -163,4 +174,19 @@ def _draw_reactions(times: dict[str, np.ndarray]) -> Figure:
         title="Reaction times", ylim=(0, 1.04), xlim=(0, end),
     )  # fmt: skip
     axes.legend(loc="upper left")
+    for panel in against:
+        for task, speed in speeds.items():
+            low, middle, high = (
+                np.array(speed[name], float)  # None becomes nan, which is not drawn
+                for name in ("lower quartile", "median", "upper quartile")
+            )
+            (line,) = panel.plot(speed["coherence"], middle, "o-", markersize=4, label=task)
+            panel.fill_between(
+                speed["coherence"], low, high, alpha=0.15, linewidth=0, color=line.get_color()
+            )
+        panel.set(
+            xlabel="coherence", ylabel="reaction time (ms)", xscale="log", ylim=(0, None),
+            title="Reaction times by coherence: median, quartiles",
+        )  # fmt: skip
+        panel.legend()
     return figure

@@ -127,9 +127,14 @@ def population_responses(
 def similarity_section(subject: Subject) -> Section:
     """Linear CKA and Procrustes distance between this run, its untrained network and other runs."""
     untrained = dataclasses.replace(subject, network=subject.untrained)
-    asked = {"this run": subject, **{f"run {k}": v for k, v in subject.others.items()}}
+    others = enumerate(subject.others.items(), 1)
+    asked = {"this run": subject, **{f"run {i}: {name}": other for i, (name, other) in others}}
     asked["untrained"] = untrained
-    names = [f"{name} ({s.network.graph.density:.3g})" for name, s in asked.items()]
+    densities = [f" ({s.network.graph.density:.3g})" for s in asked.values()]
+    names, labels = (
+        [name + density for name, density in zip(which, densities, strict=True)]
+        for which in (asked, [name.partition(":")[0] for name in asked])
+    )
     rows = [
         population_responses(s.network, subject.battery, integration=s.integration, key=subject.key)
         for s in asked.values()
@@ -149,9 +154,10 @@ def similarity_section(subject: Subject) -> Section:
         "Linear CKA (Kornblith et al. 2019): 1 is the same. Procrustes distance (Williams et al. "
         "2021): 0 is the same, pi/2 as far apart as can be. In brackets, the fraction of synapses "
         "present. Compare with what the untrained network has in common with the run: that much "
-        "comes from the inputs alone. Name other runs with --against.",
+        "comes from the inputs alone. "
+        + ("The table names the runs." if subject.others else "Name other runs with --against."),
         numbers,
-        {"similarity": _draw(names, cka, distance)},
+        {"similarity": _draw(labels, cka, distance)},
     )
 
 

@@ -14,7 +14,7 @@ from .._space import AbstractSpace
 from ._fixed_points import dense_weights
 from ._modules import modules, small_world, strongest, undirected
 from ._style import OKABE_ITO, draw_sheet, group_colours
-from ._subject import Cannot, Section, Subject
+from ._subject import Cannot, Section, Subject, require
 
 _MOST = 50_000  # synapses; modules and paths of denser graphs are those of their strongest ones
 
@@ -129,6 +129,28 @@ def wiring_length(network: RateNetwork) -> tuple[float, float]:
     return float(lengths.sum()), float(lengths @ np.abs(np.asarray(network.synaptic_weights)))
 
 
+def _small_worlds(ties: np.ndarray) -> dict[str, Any]:
+    """Small-worldness and what it is made of, of all ties and of the strongest quarter of them.
+
+    The graph of all synapses stays as it is through training; that of the strongest does not.
+    """
+    about: dict[str, Any] = {}
+    quarter = strongest(ties, int(np.count_nonzero(ties)) // 8)
+    for which, graph in (("all synapses", ties), ("the strongest quarter", quarter)):
+        try:
+            world = small_world(graph > 0)
+        except Cannot as reason:
+            about[f"small-worldness, {which}"] = str(reason)
+        else:
+            about[f"clustering, {which}"] = world.clustering
+            about[f"the same, rewired ({which})"] = world.control_clustering
+            about[f"pairs joined, {which}"] = world.joined
+            about[f"path length, {which}"] = world.path_length
+            about[f"path length, rewired ({which})"] = world.control_path_length
+            about[f"small-worldness, {which}"] = world.small_worldness
+    return about
+
+
 def structure_section(subject: Subject) -> Section:
     """Distance, spectrum, modules, small-worldness and wiring, before and after training."""
     space = subject.network.graph.space
@@ -140,10 +162,13 @@ def structure_section(subject: Subject) -> Section:
         autapses = np.asarray(network.graph.sources == network.graph.targets)
         eigenvalues = spectrum(matrix)
         ties = strongest(undirected(matrix), _MOST)
+        own_modules, worlds = None, {}
         try:
+            require("networkx", "networkx")
+            worlds = _small_worlds(ties)
             own_modules = modules(ties)
         except Cannot as reason:
-            own_modules, numbers["no modules"] = None, str(reason)
+            numbers["no modules"] = str(reason)
         numbers[f"{when} training"] = about = {
             "synapses": len(weights),
             "mean |W|": float(np.abs(weights).mean()),
@@ -155,20 +180,7 @@ def structure_section(subject: Subject) -> Section:
         if own_modules:
             about["modules"] = int(own_modules.labels.max()) + 1
             about["modularity Q"] = own_modules.modularity
-        # The graph of all synapses stays as it is through training; that of the strongest does not.
-        quarter = strongest(ties, int(np.count_nonzero(ties)) // 8)
-        for which, graph in (("all synapses", ties), ("the strongest quarter", quarter)):
-            try:
-                world = small_world(graph > 0)
-            except Cannot as reason:
-                about[f"small-worldness, {which}"] = str(reason)
-            else:
-                about[f"clustering, {which}"] = world.clustering
-                about[f"the same, rewired ({which})"] = world.control_clustering
-                about[f"pairs joined, {which}"] = world.joined
-                about[f"path length, {which}"] = world.path_length
-                about[f"path length, rewired ({which})"] = world.control_path_length
-                about[f"small-worldness, {which}"] = world.small_worldness
+        about |= worlds
         if space is not None:
             length, cost = wiring_length(network)
             about["wiring, sum d (mm)"], about["wiring, sum |W| d (mm)"] = length, cost
@@ -195,7 +207,8 @@ def structure_section(subject: Subject) -> Section:
             figures["modules"] = _draw_modules(drawn, space)
     return Section(
         "Structure",
-        "Who is joined to whom, how strongly and how far away, before and after training. Modules: "
+        "Who is joined to whom, how strongly and how far away, before and after training. Where all "
+        "neurons are active, an eigenvalue of W with a real part above 1 (dotted) grows. Modules: "
         "Louvain on |W|. Small-worldness: clustering over path length, relative to graphs rewired "
         "with the same degrees (above 1: a small world). Training moves no synapse, so that the graph "
         "of all synapses stays; that of the strongest quarter does not.",

@@ -6,7 +6,7 @@ import numpy as np
 from cycler import cycler
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
-from matplotlib.collections import PathCollection
+from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
 
 from .._space import AbstractSpace
@@ -36,12 +36,35 @@ def group_colours(labels: Int[np.ndarray, " neurons"]) -> Float[np.ndarray, "neu
 
 
 def draw_sheet(
-    axes: Axes, space: AbstractSpace, colours: np.ndarray, inches: float = 3.5, **options
-) -> PathCollection:
-    """Neurons on a plane, as tiles of a colour or a value each, in axes of about `inches`."""
-    y, x = space.positions.T
-    side = 72 * inches / np.sqrt(space.size)
-    tiles = axes.scatter(x, y, c=colours, s=side**2, marker="s", linewidths=0, **options)
+    axes: Axes, space: AbstractSpace, colours: np.ndarray, **options: Any
+) -> PolyCollection:
+    """Neurons on a plane, as tiles of a colour or a value each, as wide as neighbours are apart.
+
+    **Arguments:**
+
+    - `axes`, `space`: where to draw, and which neurons; their positions have two coordinates.
+    - `colours`: [neurons, 3] colours, or [neurons] values, such as the accuracy lost there.
+    - `options`: for values, of matplotlib's `PolyCollection`: `cmap` and the like; `vmin`, `vmax`.
+
+    !!! example
+
+        ```python
+        draw_sheet(axes, network.graph.space, group_colours(labels))
+        ```
+    """
+    limits = {name: options.pop(name) for name in ("vmin", "vmax") if name in options}
+    centres = space.positions[:, ::-1]
+    _, distances = space.neighbours(min(2, space.size))
+    half = (float(np.median(distances[:, -1])) or 1.0) / 2
+    corners = half * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+    which = {"array": colours} if colours.ndim == 1 else {"facecolors": colours}
+    tiles = PolyCollection(
+        centres[:, None] + corners, edgecolors="face", linewidths=0.3, **which, **options
+    )
+    if limits:
+        tiles.set_clim(**limits)
+    axes.add_collection(tiles)
+    axes.autoscale_view()
     axes.set(xlabel="mm", ylabel="mm", aspect="equal")
     axes.spines[["left", "bottom"]].set_visible(False)
     return tiles

@@ -87,3 +87,12 @@ def test_inputs_between_trials_are_those_of_bumps_between_directions():
     ring = slice(1, 17) if int(spec.modality[0]) == 0 else slice(17, 33)
     assert jnp.allclose(between[::2], path.evaluate(600.0), atol=1e-5)
     assert jnp.allclose(between[5, ring], 0.8 * jnp.exp(-0.5 * away**2), atol=0.01)
+
+
+def test_trials_are_alike_but_for_what_is_asked():
+    battery = tasks.Battery.select("go,dlygo,dlygointr")
+    assert analysis.longest_delays(battery, key=jr.key(0)) == {"dlygo": 500, "dlygointr": 1100}
+    drawn = analysis.task_spec(battery, "dlygointr", 3, key=jr.key(1))
+    made = analysis.alike(drawn, 12, delay=100 * jnp.arange(12))
+    assert made.delay.tolist() == list(range(0, 1200, 100))
+    assert set(made.first.tolist()) == {int(drawn.first[0])}

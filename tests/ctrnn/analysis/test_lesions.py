@@ -10,6 +10,7 @@ import pytest
 import ctrnn
 import tasks
 from ctrnn import analysis
+from ctrnn.analysis import _draw_lesions
 
 TIMES = 100.0 * np.arange(1, 9)
 BATTERY = tasks.Battery.select("dlygo,go")
@@ -156,3 +157,55 @@ def test_patches_of_an_open_sheet_are_alike_in_size_and_hold_what_is_nearest():
         distance = np.asarray(space.distance(np.arange(36), np.full(36, centre)))
         assert chosen.sum() == 5 and chosen[centre]
         assert distance[chosen].max() <= distance[~chosen].min()
+
+
+class Short(tasks.Reach):
+    """A delay shorter than the pulses of the report."""
+
+    def timing(self, conventions):
+        return tasks.Timing(fixation=200, stimulus=200, delay=50, decision=200)
+
+
+def test_pulses_end_with_a_short_delay(monkeypatch):
+    given = []
+    real = _draw_lesions.pulse_accuracy
+
+    def seen(*args, start, duration, **kwargs):
+        given.append((set(np.asarray(start).tolist()), duration))
+        return real(*args, start=start, duration=duration, **kwargs)
+
+    monkeypatch.setattr(_draw_lesions, "pulse_accuracy", seen)
+    battery = tasks.Battery({"short": Short(delayed=True)}, dt=50.0)
+    graph = ctrnn.Locality(0.3)(ctrnn.Sheet(5, 5), key=jr.key(0))
+    network = ctrnn.RateNetwork(graph, 33, 1, 17, key=jr.key(1))
+    integration = ctrnn.Integration(dt=50.0)
+    subject = analysis.Subject(network, network, battery, integration, jr.key(2))
+    task, duration, table = _draw_lesions.pulse_table(subject)
+    assert (task, duration, list(table)) == ("short", 50.0, ["0"])
+    assert given[0] == ({400.0}, 50.0)  # from the end of the stimulus to that of the delay
+
+
+def test_bands_of_lengths_hold_every_synapse_once():
+    lengths = np.asarray(make_network().graph.lengths)
+    bands = _draw_lesions.length_bands(lengths)
+    held = np.sum([(lengths > a - 1e-5) & (lengths < b + 1e-5) for a, b in bands], axis=0)
+    assert bands[0] == (0.0, 0.0) and (held == 1).all()
+
+
+def test_a_network_of_autapses_alone_has_one_band():
+    graph = ctrnn.Graph(np.arange(9), np.arange(9), size=9, space=ctrnn.Sheet(3, 3))
+    network = ctrnn.RateNetwork(graph, 2, 1, 3, key=jr.key(0))
+    weight = lambda net: np.abs(np.asarray(net.weights)).sum(keepdims=True)
+    names, shares, cut, control = _draw_lesions._cut_by_length(
+        weight, network, np.random.default_rng(0)
+    )
+    assert names == ["autapses"] and shares == [1.0]
+    np.testing.assert_allclose(cut, weight(network)[None], rtol=1e-6)
+    np.testing.assert_array_equal(cut, control)
+
+
+def test_synapses_that_are_cut_are_gone_and_no_others():
+    network = make_network()
+    mask = np.arange(network.graph.synapses) % 3 == 0
+    cut = analysis.cut_synapses(network, mask)
+    np.testing.assert_array_equal(cut.weights, np.where(mask, 0, network.weights))

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -177,3 +178,91 @@ def test_the_answers_of_an_untrained_network():
     assert reaction.shape == right.shape == (8,) and not (np.isnan(reaction) & right).any()
     seen = reaction[~np.isnan(reaction)]
     assert ((seen > 0) & (seen <= 500) & (np.round(seen) % 10 == 0)).all()
+
+
+class ReactionDecision(tasks.Decision):
+    """The stronger of two directions, answered as soon as one is sure of it."""
+
+    noisy = ("decision",)
+
+    def timing(self, conventions):
+        return tasks.Timing(fixation=300, decision=2000)
+
+    def plan(self, spec, conventions):
+        plan = super().plan(spec, conventions)
+        return dataclasses.replace(plan, strength=jnp.roll(plan.strength, 3, axis=-3))
+
+
+def integrator(threshold=3.0, rules=1):
+    """A neuron per direction, which adds up its input from both rings less the mean of all; whoever
+    first gets to the threshold is the answer."""
+    ones = np.ones((16, 16))
+    graph = ctrnn.Dense()(ctrnn.Ring(16), key=KEY)
+    network = ctrnn.RateNetwork(graph, 33, rules, 17, tau=100.0, key=KEY)
+    sources, targets = graph.sources, graph.targets
+    return eqx.tree_at(
+        lambda n: [
+            n.weights, n.bias, n.input_weights, n.context_weights, n.output_weights, n.output_bias
+        ],
+        network,
+        [
+            jnp.asarray(np.eye(16) - ones / 16, jnp.float32)[targets, sources],
+            jnp.ones(16),
+            jnp.concatenate([jnp.zeros((16, 1)), jnp.eye(16), jnp.eye(16)], 1),
+            jnp.zeros((16, rules)),
+            jnp.concatenate([jnp.zeros((1, 16)), jnp.eye(16)]),
+            jnp.zeros(17).at[0].set(threshold),
+        ],
+    )  # fmt: skip
+
+
+def test_an_integrator_to_a_bound_is_as_fast_as_its_evidence_is_strong():
+    battery = tasks.Battery({"rtdm1": ReactionDecision(shown_2=False, attend_2=False)})
+    asked = analysis.questions(battery, key=KEY)
+    assert asked.reaction == ["rtdm1"] and asked.coherence["rtdm1"].tolist() == [True, False]
+    how = {"integration": ctrnn.Integration(dt=20.0), "key": KEY}
+    found = analysis.chronometric(
+        integrator(), battery, "rtdm1", asked.coherence["rtdm1"], **how, trials=60
+    )
+    c, median = np.array(found["coherence"]), np.array(found["median"])
+    assert found["responded"] == [1.0] * len(c) and median[-1] < median[0]
+    # Per tau, the winner gains 0.8 (1 + c) / 2 less the mean of two bumps over the ring; it stands at
+    # 1, and gains another such mean while that catches up.
+    mean = 0.8 * np.exp(-0.5 * (np.arange(16) - 8.0) ** 2).mean()
+    rate = 0.8 * (1 + c) / 2 - mean
+    np.testing.assert_allclose(median * rate, (3 - 1 - mean) * 100.0, rtol=0.15)
+    assert found["right"][-1] > 0.9 and found["right"][0] < 0.8
+    for low, high in zip(found["lower quartile"], found["upper quartile"], strict=True):
+        assert 0 < low <= high <= 2000
+
+
+def test_reaction_times_by_coherence_are_in_the_report_where_there_are_any():
+    battery = tasks.Battery({"rtdm1": ReactionDecision(shown_2=False, attend_2=False)})
+    subject = analysis.Subject(
+        integrator(), integrator(), battery, ctrnn.Integration(dt=50.0), key=KEY
+    )
+    made = analysis.psychophysics_section(subject)
+    assert "against coherence" in made.text
+    assert made.numbers["reaction times by coherence (ms)"]["rtdm1"]["right"][-1] > 0.9
+    assert len(made.figures["reactions"].axes) == 2
+    plain = dataclasses.replace(subject, battery=tasks.Battery.select("rtgo"))
+    made = analysis.psychophysics_section(plain)
+    assert "none of these tasks" in made.text and len(made.figures["reactions"].axes) == 1
+
+
+def test_an_integrator_chooses_nearly_as_well_as_can_be_and_times_nothing():
+    battery = tasks.Battery.select("dm1,dlygointr")
+    network, asked = integrator(1.2, rules=2), analysis.questions(battery, key=KEY)
+    how = {"integration": ctrnn.Integration(dt=50.0), "key": KEY}
+    curve = analysis.psychometric(network, battery, "dm1", asked.coherence["dm1"], **how)
+    assert curve["first"][0] < 0.05 and curve["first"][-1] > 0.95 and max(curve["neither"]) < 0.4
+    # It compares two neurons where a matched filter weighs two bumps.
+    assert 0.9 < curve["threshold"] / curve["ideal threshold"] < 3
+    # It answers the direction shown, and the right one has moved by 22.5 degrees per 100 ms.
+    error = analysis.interval_error(
+        network, battery, "dlygointr", *asked.interval["dlygointr"], **how
+    )
+    turned = 22.5 * np.arange(12)
+    np.testing.assert_allclose(error["error"], np.minimum(turned, 360 - turned), atol=1)
+    np.testing.assert_allclose(error["bias"][:8], -turned[:8], atol=1)
+    assert error["responded"] == [1.0] * 12

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import ctrnn
+import tasks
 from ctrnn import analysis
 
 networkx = pytest.importorskip("networkx")
@@ -90,6 +91,7 @@ def test_the_strongest_ties():
     assert np.count_nonzero(kept) == 60 and (kept == kept.T).all()
     assert kept[kept > 0].min() >= np.sort(ties[np.triu_indices(20, 1)])[-30]
     assert analysis.strongest(ties, 10**6) is ties
+    assert not analysis.strongest(ties, 0).any()
 
 
 def test_a_ring_lattice_has_the_clustering_and_path_of_watts_and_strogatz():
@@ -119,3 +121,27 @@ def test_without_networkx_one_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "networkx", None)
     with pytest.raises(analysis.Cannot, match=r"networkx.*pip install 'ctrnn-jax\[analysis\]'"):
         analysis.modules(np.ones((3, 3)))
+
+
+def test_without_networkx_the_rest_of_the_structure_is_there_and_says_so_once(monkeypatch):
+    monkeypatch.setitem(sys.modules, "networkx", None)
+    made = analysis.structure_section(subject(ctrnn.Locality(0.2)(ctrnn.Sheet(5, 5), key=KEY)))
+    said = [v for v in made.numbers.values() if isinstance(v, str) and "pip install" in v]
+    assert said == [
+        "this analysis needs networkx; install it with `pip install 'ctrnn-jax[analysis]'`."
+    ]
+    assert "pip" not in str(made.numbers["after training"])
+    assert set(made.figures) == {"spectrum", "distance"}
+
+
+def test_autapses_alone_have_a_structure_but_no_modules():
+    graph = ctrnn.Graph(np.arange(16), np.arange(16), size=16, space=ctrnn.Sheet(4, 4))
+    made = analysis.structure_section(subject(graph))
+    assert "hear none but themselves" in made.numbers["no modules"]
+    assert made.numbers["after training"]["wiring, sum d (mm)"] == 0
+
+
+def subject(graph):
+    battery = tasks.Battery.select("go")
+    nets = (ctrnn.RateNetwork(graph, 33, 1, 17, key=jax.random.key(i)) for i in (0, 1))
+    return analysis.Subject(*nets, battery, ctrnn.Integration(dt=50.0), KEY)

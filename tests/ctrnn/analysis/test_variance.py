@@ -11,6 +11,7 @@ import pytest
 import ctrnn
 import tasks
 from ctrnn import analysis
+from ctrnn.analysis import _variance
 
 SHEET = ctrnn.Sheet(10, 10)
 
@@ -113,3 +114,16 @@ def test_no_pairs_and_no_numbers_are_no_evidence():
         analysis.agreement(np.eye(2), member, *pairs)
     with pytest.raises(analysis.Cannot, match="paired"):
         analysis.agreement(np.full((3, 3), np.nan), np.ones(3, bool), *pairs)
+
+
+def test_task_clusters_are_those_planted_and_silent_neurons_are_in_none(monkeypatch):
+    truth = np.repeat([0, 1, 2, -1], [20, 12, 8, 5])
+    noise = 0.02 * np.random.default_rng(4).random((45, 3))
+    planted = np.where(truth[:, None] >= 0, np.eye(3)[truth] + noise, 0.0)
+    monkeypatch.setattr(_variance, "task_variances", lambda *args, **how: planted)
+    network = ctrnn.Config(neurons="5x9", sparsity=0.2).network(33, 3, 17, key=jax.random.key(0))
+    battery = tasks.Battery.select("go,dm1,dms")
+    subject = analysis.Subject(
+        network, network, battery, ctrnn.Integration(dt=100.0), jax.random.key(1)
+    )
+    np.testing.assert_array_equal(analysis.task_clusters(subject), truth)
