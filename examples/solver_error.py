@@ -26,7 +26,7 @@ def main(model: str) -> None:
     network, header = ctrnn.load(model)
     config = ctrnn.Config(**header.config)
     battery = tasks.Battery.select(config.tasks)
-    ids = np.repeat(np.arange(len(battery.names)), TRIALS)
+    ids = jnp.repeat(jnp.arange(len(battery.names)), TRIALS)
     trial = battery.render(battery.sample(jr.key(1), ids), jr.key(2))
     times = battery.dt * np.arange(1, battery.steps + 1)
 

@@ -1,6 +1,7 @@
 """Draws the experiment from curves.jsonl, and writes its table."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -30,7 +31,7 @@ def by_condition(rows: list[dict], battery: str) -> dict[str, list[dict]]:
     return {c: its for c, its in final.items() if its}
 
 
-def _colours(group: Sequence[str]) -> dict[str, object]:
+def _colours(group: Sequence[str]) -> dict[str, Any]:
     coloured = [c for c in group if c not in _APART]
     return _APART | dict(zip(coloured, colours(len(coloured), ordered=True), strict=True))
 
