@@ -22,6 +22,10 @@ class ExponentialEuler(diffrax.AbstractSolver):
     evaluation per step; never unstable through the leak, however large the step. See Hochbruck &
     Ostermann, "Exponential integrators", Acta Numerica 19 (2010), eq. 2.4.
 
+    **Arguments:**
+
+    - `tau`: time constant in ms, broadcastable against the state.
+
     !!! example
 
         ```python
@@ -54,11 +58,6 @@ class ExponentialEuler(diffrax.AbstractSolver):
     def func(self, terms, t0, y0, args):
         return terms.vf(t0, y0, args)
 
-
-ExponentialEuler.__init__.__doc__ = """**Arguments:**
-
-- `tau`: time constant in ms, broadcastable against the state.
-"""
 
 EXPLICIT = {
     "heun": diffrax.Heun,
@@ -108,6 +107,22 @@ class Integration(eqx.Module):
     Without `rtol` the step is fixed; the gradient is then that of the discrete recursion, to
     rounding. With `rtol` the step adapts and Diffrax's own adjoints differentiate the solve.
 
+    **Arguments:**
+
+    - `solver`: "euler", "exponential-euler", "heun", "midpoint", "bosh3", "tsit5" or "dopri5", and
+        with `rtol` also the implicit "kvaerno3" and "kvaerno5".
+    - `dt`: the fixed step, or the first one of an adaptive solve, in ms.
+    - `rtol`, `atol`: relative and absolute tolerance of an adaptive solve. `atol` defaults to `rtol`.
+    - `adjoint`: "auto" is the first of those that go. Fixed step: "discrete" (parameter gradients in
+        one pass after the reverse scan) or "scan" (autodiff through a scan of the Diffrax solver's
+        steps; also allows forward mode). Adaptive: "checkpointed" or "direct" (Diffrax's
+        `RecursiveCheckpointAdjoint`, `DirectAdjoint`).
+    - `max_steps`: an adaptive solve that needs more steps fails.
+
+    **Raises:**
+
+    `ValueError` if the solver is unknown or the choices do not go together.
+
     !!! example
 
         ```python
@@ -150,21 +165,3 @@ class Integration(eqx.Module):
                 f"adjoint {self.adjoint!r} does not go with this solve; "
                 f"choose one of {', '.join(allowed)}."
             )
-
-
-Integration.__init__.__doc__ = """**Arguments:**
-
-- `solver`: "euler", "exponential-euler", "heun", "midpoint", "bosh3", "tsit5" or "dopri5", and
-    with `rtol` also the implicit "kvaerno3" and "kvaerno5".
-- `dt`: the fixed step, or the first one of an adaptive solve, in ms.
-- `rtol`, `atol`: relative and absolute tolerance of an adaptive solve. `atol` defaults to `rtol`.
-- `adjoint`: "auto" is the first of those that go. Fixed step: "discrete" (parameter gradients in one
-    pass after the reverse scan) or "scan" (autodiff through a scan of the Diffrax solver's steps; also
-    allows forward mode). Adaptive: "checkpointed" or "direct" (Diffrax's
-    `RecursiveCheckpointAdjoint`, `DirectAdjoint`).
-- `max_steps`: an adaptive solve that needs more steps fails.
-
-**Raises:**
-
-`ValueError` if the solver is unknown or the choices do not go together.
-"""

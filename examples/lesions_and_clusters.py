@@ -146,7 +146,7 @@ with matplotlib.rc_context(analysis.STYLE):
     costs.set_yticks(range(len(names)), names)
     costs.set_xticks(range(count), [f"{c + 1}" for c in range(count)])
     costs.set(xlabel="cluster silenced", title="Accuracy lost, less scattered")
-    figure.colorbar(image, ax=costs)
+    figure.colorbar(image, ax=costs, label="accuracy")
     shown = analysis.draw_sheet(map_of_damage, space, by_disc.mean(1), vmin=0, cmap="viridis")
     map_of_damage.set_title("Lost to a disc around here")
     figure.colorbar(shown, ax=map_of_damage, label="mean accuracy lost")

@@ -246,7 +246,7 @@ wave = np.exp(1j * preferred(64)) / 32
 for i, path in enumerate((np.asarray(held) @ wave).T):  # of the last network, the most flawed
     turned.plot(path.real, path.imag, color=colour(i / 48), linewidth=1.5)
     turned.plot(path[-1].real, path[-1].imag, "ko", markersize=4)
-plain(turned, xlabel="first Fourier component", aspect="equal")
+plain(turned, xlabel="first Fourier component, real", ylabel="imaginary", aspect="equal")
 turned.set_title("By hand, weights off by 10 %: a minute")
 for flaw, shade in zip(flaws, ("black", "#56B4E9", "#0072B2", "#D55E00"), strict=True):
     turning.plot(np.rad2deg(cues), drifts[flaw], color=shade, label=f"{flaw:.0%}")
