@@ -25,10 +25,7 @@ from ._state_space import principal_components
 from ._subject import Section, Subject
 from ._trials import Between, memory_task, ring_spec
 
-_POINTS, _LINEARISED = 32, 8
-# Searches of a network of 1,000 neurons come to rest in some hundred steps, or in none at all; one
-# that starts at the point under the last stimulus has less far to go.
-_STEPS, _FOLLOWING_STEPS = 500, 150
+_POINTS, _LINEARISED, _STEPS = 32, 8, 2000
 _STILL = 1e-5  # rates per ms: below it a point is fixed, to rounding
 _NO_RING = (
     " Here there is no ring: round both the states visited and the slow ones the angles go back and "
@@ -81,9 +78,7 @@ def fixed_points_section(subject: Subject) -> Section:
     about["slow"]["median_distance_moved_per_radius"] = float(np.median(moved) / radius)
     shown = path.evaluate((stimulus + onset) / 2)[::2]
     lap = jnp.concatenate([shown, shown[:1]])
-    driven, driven_speed = map(
-        np.asarray, follow(network, lap, rule, visited[0], steps=_FOLLOWING_STEPS)
-    )
+    driven, driven_speed = map(np.asarray, follow(network, lap, rule, visited[0], steps=_STEPS))
     gap = np.linalg.norm(driven[-1] - driven[0])
     size = np.linalg.norm(driven - driven[:-1].mean(0), axis=1).mean()
     speed = np.linalg.norm(np.asarray(jax.vmap(field)(visited)), axis=1)

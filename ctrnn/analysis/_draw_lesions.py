@@ -71,11 +71,13 @@ def lesions_section(subject: Subject) -> Section:
     panels.append(partial(draw_comparison, lost={k: v.mean(1) for k, v in lost.items()}))
     if network.graph.lengths is not None:
         lengths, shares, cut, control = _cut_by_length(evaluate, network, rng)
-        both = {"lost": cut.mean(1), "control": control.mean(1)}
-        panels.append(partial(draw_bands, names=lengths, shares=shares, **both))
+        means = cut.mean(1), control.mean(1)
+        panels.append(
+            partial(draw_bands, names=lengths, shares=shares, lost=means[0], control=means[1])
+        )
         numbers["lost_without_synapses_mm"] = {
             label: {"cut": float(x), "as_many_at_random": float(y)}
-            for label, x, y in zip(lengths, cut.mean(1), control.mean(1), strict=True)
+            for label, x, y in zip(lengths, *means, strict=True)
         }
         by_task |= {f"cut: {label}": row for label, row in zip(lengths, cut, strict=True)}
     try:

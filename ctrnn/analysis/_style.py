@@ -57,9 +57,9 @@ def draw_sheet(
     _, distances = space.neighbours(min(2, space.size))
     half = (float(np.median(distances[:, -1])) or 1.0) / 2
     corners = half * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
-    which = {"array": colours} if colours.ndim == 1 else {"facecolors": colours}
+    which: dict[str, Any] = {"array": colours} if colours.ndim == 1 else {"facecolors": colours}
     tiles = PolyCollection(
-        centres[:, None] + corners, edgecolors="face", linewidths=0.3, **which, **options
+        list(centres[:, None] + corners), edgecolors="face", linewidths=0.3, **which, **options
     )
     if limits:
         tiles.set_clim(**limits)

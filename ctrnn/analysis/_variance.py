@@ -223,7 +223,7 @@ def _draw_profiles(profiles, clusters: Clusters, names) -> Figure:
         ylabel="mean silhouette",
         title=f"{best} clusters are most distinct",
     )
-    top.xaxis.get_major_locator().set_params(integer=True)
+    top.locator_params(axis="x", integer=True)
     image = below.imshow(profiles[order].T, aspect="auto", vmin=0, vmax=1, cmap="viridis")
     edges = np.cumsum(np.bincount(labels))
     for x in edges[:-1]:
