@@ -27,7 +27,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         steps=2000,
         learning_rate=8e-3,
     ),
-    "full": dict(steps=45000, refine_at=0.9, evaluate_every=1500),
+    "full": dict(solver="bosh3", steps=36000, refine_at=0.85, evaluate_every=1500),
 }
 """Settings to start from, by name."""
 

@@ -28,7 +28,7 @@ def answer(network, battery, task, seed):
     trial = battery.render(spec)
     end = battery.dt * int(trial.length[0])
     times = np.arange(1, round(end / FRAME) + 1) * FRAME
-    how = ctrnn.Integration("heun", dt=FRAME / 2)
+    how = ctrnn.Integration("bosh3", dt=FRAME / 2)
     trajectory = network(trial.path(), times, context=trial.rule, integration=how)
     odds = np.exp(np.asarray(trajectory.outputs)[:, 0])
     return trial, times, np.asarray(trajectory.rates)[:, 0], odds / odds.sum(1, keepdims=True)
