@@ -1,11 +1,12 @@
 """A moving picture of a trained sheet solving a task: what comes in, what the neurons do, what is read out.
 
-python examples/moving_picture.py RUN --task dlygoseqr --out docs/images/sheet.gif
+python examples/moving_picture.py models/mod-cog-132.eqx --task dlygoseqr --out docs/images/sheet.gif
 """
 
 import argparse
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -30,8 +31,8 @@ def answer(network, battery, task, seed):
     times = np.arange(1, round(end / FRAME) + 1) * FRAME
     how = ctrnn.Integration("bosh3", dt=FRAME / 2)
     trajectory = network(trial.path(), times, context=trial.rule, integration=how)
-    odds = np.exp(np.asarray(trajectory.outputs)[:, 0])
-    return trial, times, np.asarray(trajectory.rates)[:, 0], odds / odds.sum(1, keepdims=True)
+    odds = jax.nn.softmax(trajectory.outputs[:, 0])
+    return trial, times, np.asarray(trajectory.rates)[:, 0], np.asarray(odds)
 
 
 def pictures(network, battery, task, seed):
@@ -86,14 +87,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("run", type=Path)
+    parser.add_argument("model", type=Path, help="a checkpoint, such as RUN/model.eqx")
     parser.add_argument("--task", default="dlygoseqr")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("sheet.gif"))
     options = parser.parse_args()
-    config = ctrnn.open_run(options.run)
-    network, _ = ctrnn.load(options.run / "model.eqx")
-    battery = tasks.Battery.select(config.tasks)
+    network, header = ctrnn.load(options.model)
+    battery = tasks.Battery.select(header.config["tasks"])
     frames = list(pictures(network, battery, options.task, options.seed))
     palette = frames[len(frames) // 2].quantize(96)  # one palette, so that colours hold still
     frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
