@@ -441,7 +441,7 @@ def analyse(
         )
 
     subject = dataclasses.replace(subject, others=others)
-    name = model_file(run).parent.resolve().name
+    name = run.resolve().name if run.is_dir() else run.stem
     with console.status(f"looking into {run} ..."):
         parts = analysis.analyse(subject, out, title=f"Inside {name}", about=about, report=show)
     console.print(f"wrote {out / 'report.html'}", highlight=False)

@@ -167,7 +167,7 @@ def draw_ring(
         axes.scatter(x, y, s=42, marker="D", facecolor=face, edgecolor="black", zorder=3,
                      label=f"{label} point" if mask.any() else None)  # fmt: skip
     axes.set(xlabel="PC 1 (rate)", ylabel="PC 2 (rate)", aspect="equal")
-    axes.legend(loc="best", fontsize=8)
+    axes.legend(loc="best", fontsize=8, frameon=True)
 
 
 def draw_eigenvalues(axes: Axes, values: np.ndarray) -> None:

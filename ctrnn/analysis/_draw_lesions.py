@@ -246,7 +246,8 @@ def draw_bands(
     )
     axes.axhline(0, color="0.7", linewidth=0.8, zorder=0)
     axes.set_title("Synapses cut by their length")
-    axes.legend(fontsize=8)
+    axes.margins(y=0.2)  # room for the legend
+    axes.legend(fontsize=8, loc="upper left", ncols=2)
 
 
 def draw_clusters(lost: np.ndarray, sizes: list[int], names: tuple[str, ...]) -> Figure:

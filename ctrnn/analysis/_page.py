@@ -94,19 +94,26 @@ def _numbers(numbers: dict[str, Any]) -> str:
     """Single numbers as a list, numbers by name as a table; longer ones are in analysis.json alone."""
     numbers = plain(numbers)
     tables = _rows({k: v for k, v in numbers.items() if not isinstance(v, dict | list)})
-    flat = {k: v for k, v in numbers.items() if isinstance(v, dict) and _single(v)}
-    if flat:  # such as before and after training: one column each
-        tables += _table(
-            list(flat), {row: [v.get(row) for v in flat.values()] for row in _keys(flat)}
-        )
+    alike: dict[frozenset[str], dict[str, Any]] = {}
+    for name, value in numbers.items():
+        if isinstance(value, dict) and _single(value):
+            alike.setdefault(frozenset(value), {})[name] = value
+    for group in alike.values():  # such as before and after training: one column each
+        rows = {row: [v[row] for v in group.values()] for row in next(iter(group.values()))}
+        tables += _folded(", ".join(group), _table(list(group), rows), len(rows))
     for name, value in numbers.items():
         rows = value if isinstance(value, dict) else {}
         if rows and all(isinstance(row, dict) and _single(row) for row in rows.values()):
             columns = _keys(rows)
             table = _table(columns, {k: [row.get(c) for c in columns] for k, row in rows.items()})
-            shown = " open" if len(rows) <= 12 else ""
-            tables += f"<details{shown}><summary>{escape(name)}</summary>{table}</details>"
+            tables += _folded(name, table, len(rows))
     return tables
+
+
+def _folded(name: str, table: str, rows: int) -> str:
+    """A table under its name; a long one is closed until the reader opens it."""
+    shown = " open" if rows <= 12 else ""
+    return f"<details{shown}><summary>{escape(name)}</summary>{table}</details>"
 
 
 def _single(values: dict[str, Any]) -> bool:

@@ -173,7 +173,7 @@ def _draw_reactions(times: dict[str, np.ndarray], speeds: dict[str, dict[str, An
         xlabel="time since the decision started (ms)", ylabel="fraction of trials responded",
         title="Reaction times", ylim=(0, 1.04), xlim=(0, end),
     )  # fmt: skip
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower right")
     for panel in against:
         for task, speed in speeds.items():
             low, middle, high = (

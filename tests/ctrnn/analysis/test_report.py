@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import cli
 from ctrnn import analysis
-from ctrnn.analysis import _report
+from ctrnn.analysis import _page, _report
 
 TRAIN = "train --neurons 6x6 --sparsity 0.2 --dt 100 --batch-size 8 --warmup 2 --evaluate-every 3 "
 TRAIN += "--evaluation-trials 2 --steps 3 --tasks"
@@ -119,3 +119,15 @@ def test_neither_the_library_nor_the_command_loads_what_they_do_not_use():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.split() == []
+
+
+def test_tables_hold_what_has_the_same_rows_and_long_ones_are_closed():
+    before, after = {"mean": 0.1, "sd": 1.0}, {"mean": 0.4, "sd": 2.0}
+    long = {f"task {i}": 0.5 for i in range(13)}
+    made = _page._numbers({"before": before, "after": after, "dimension": long})
+    assert made.count("<table>") == 2 and made.count("<details open>") == 1
+    assert (
+        "<summary>before, after</summary>" in made
+        and "<td>mean</td><td>0.1</td><td>0.4</td>" in made
+    )
+    assert "<details><summary>dimension</summary>" in made
