@@ -94,12 +94,15 @@ def _numbers(numbers: dict[str, Any]) -> str:
     """Single numbers as a list, numbers by name as a table; longer ones are in analysis.json alone."""
     numbers = plain(numbers)
     tables = _rows({k: v for k, v in numbers.items() if not isinstance(v, dict | list)})
-    alike: dict[frozenset[str], dict[str, Any]] = {}
+    alike: list[dict[str, Any]] = []
     for name, value in numbers.items():
         if isinstance(value, dict) and _single(value):
-            alike.setdefault(frozenset(value), {})[name] = value
-    for group in alike.values():  # such as before and after training: one column each
-        rows = {row: [v[row] for v in group.values()] for row in next(iter(group.values()))}
+            group = next((g for g in alike if not value.keys().isdisjoint(_keys(g))), None)
+            if group is None:
+                alike.append(group := {})
+            group[name] = value
+    for group in alike:  # such as before and after training: one column each
+        rows = {row: [v.get(row) for v in group.values()] for row in _keys(group)}
         tables += _folded(", ".join(group), _table(list(group), rows), len(rows))
     for name, value in numbers.items():
         rows = value if isinstance(value, dict) else {}
@@ -112,7 +115,7 @@ def _numbers(numbers: dict[str, Any]) -> str:
 
 def _folded(name: str, table: str, rows: int) -> str:
     """A table under its name; a long one is closed until the reader opens it."""
-    shown = " open" if rows <= 12 else ""
+    shown = " open" if rows <= 16 else ""
     return f"<details{shown}><summary>{escape(name)}</summary>{table}</details>"
 
 

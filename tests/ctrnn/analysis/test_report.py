@@ -121,9 +121,9 @@ def test_neither_the_library_nor_the_command_loads_what_they_do_not_use():
     assert result.stdout.split() == []
 
 
-def test_tables_hold_what_has_the_same_rows_and_long_ones_are_closed():
-    before, after = {"mean": 0.1, "sd": 1.0}, {"mean": 0.4, "sd": 2.0}
-    long = {f"task {i}": 0.5 for i in range(13)}
+def test_tables_hold_what_shares_rows_and_long_ones_are_closed():
+    before, after = {"mean": 0.1, "sd": 1.0}, {"mean": 0.4, "sd": 2.0, "clusters": 3}
+    long = {f"task {i}": 0.5 for i in range(17)}
     made = _page._numbers({"before": before, "after": after, "dimension": long})
     assert made.count("<table>") == 2 and made.count("<details open>") == 1
     assert (
