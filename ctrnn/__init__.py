@@ -2,6 +2,9 @@
 
 from importlib.metadata import version as _version
 
+from ._battery import Battery as Battery
+from ._battery import Trials as Trials
+from ._battery import check_grid as check_grid
 from ._checkpoint import arrays as arrays
 from ._checkpoint import export as export
 from ._checkpoint import load as load
@@ -13,8 +16,6 @@ from ._config_file import load_config as load_config
 from ._connectivity import AbstractConnectivity as AbstractConnectivity
 from ._connectivity import Autapse as Autapse
 from ._connectivity import Dense as Dense
-from ._connectivity import Exponential as Exponential
-from ._connectivity import Gaussian as Gaussian
 from ._connectivity import Locality as Locality
 from ._connectivity import RandomSparse as RandomSparse
 from ._connectivity import Rewired as Rewired
@@ -26,6 +27,9 @@ from ._curves import replicates as replicates
 from ._devices import device_mesh as device_mesh
 from ._devices import join_processes as join_processes
 from ._devices import leads as leads
+from ._evaluate import make_evaluation as make_evaluation
+from ._falloff import Exponential as Exponential
+from ._falloff import Gaussian as Gaussian
 from ._folder import Keys as Keys
 from ._folder import Summary as Summary
 from ._folder import accuracies as accuracies
@@ -67,13 +71,9 @@ from ._space import Sheet as Sheet
 from ._space import Volume as Volume
 from ._sweep import combinations as combinations
 from ._sweep import sweep as sweep
-from ._train import Battery as Battery
 from ._train import StepMetrics as StepMetrics
 from ._train import TrainState as TrainState
-from ._train import Trials as Trials
-from ._train import check_grid as check_grid
 from ._train import decision_loss as decision_loss
-from ._train import make_evaluation as make_evaluation
 from ._train import make_train_step as make_train_step
 from ._train import start_training as start_training
 from ._train import warmup_cosine as warmup_cosine

@@ -13,12 +13,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ._battery import Battery
 from ._config import Config
 from ._folder import open_run
 from ._results import on_disk
 from ._run import train
 from ._terminal import Display, signals
-from ._train import Battery
 from ._typed_file import atomic_write
 
 _FOREVER = 10**6  # minutes

@@ -1,7 +1,6 @@
 """The settings of a run: one model behind the command's options, config.toml and checkpoint headers."""
 
 import json
-import math
 from typing import Annotated, Any, Literal
 
 import jax.random as jr
@@ -13,7 +12,7 @@ from pydantic import Field
 from ._connectivity import AbstractConnectivity, Autapse, Dense, Locality, RandomSparse, Rewired
 from ._network import RateNetwork
 from ._solver import Integration
-from ._space import Sheet
+from ._space import Sheet, sheet_shape
 from ._train import warmup_cosine
 
 VERSION = 1
@@ -296,30 +295,3 @@ def _toml_value(value: Any) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return repr(value)
-
-
-def sheet_shape(neurons: str) -> tuple[int, int]:
-    """Rows and columns of "32x32", or of the squarest sheet of "1024" neurons.
-
-    **Raises:**
-
-    `ValueError` if there is no such sheet, or only one over four times as long as wide.
-    """
-    try:
-        rows, *rest = (int(part) for part in neurons.lower().split("x"))
-        if rows < 1 or any(n < 1 for n in rest) or len(rest) > 1:
-            raise ValueError
-    except ValueError:
-        raise ValueError(
-            f"neurons is a number such as 1024 or a sheet such as 32x32, not {neurons!r}"
-        ) from None
-    if rest:
-        return rows, rest[0]
-    short = next(k for k in range(math.isqrt(rows), 0, -1) if rows % k == 0)
-    if rows > 4 * short**2:
-        side = math.isqrt(rows)
-        raise ValueError(
-            f"{rows} neurons fill no sheet (only {short}x{rows // short}); "
-            f"choose a product of two similar numbers, such as {side}x{side}"
-        )
-    return short, rows // short

@@ -4,7 +4,7 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from ._graph import Graph
 from ._space import AbstractSpace
@@ -36,62 +36,6 @@ class AbstractConnectivity(eqx.Module):
 
         A [`ctrnn.Graph`][].
         """
-
-
-class Gaussian(eqx.Module):
-    """Odds of a synapse that fall with distance d (mm) as `exp(-d^2 / (2 width^2))`: a kernel for
-    [`ctrnn.Locality`][], which scales them to its density.
-
-    **Arguments:**
-
-    - `width`: in mm.
-
-    **Raises:**
-
-    `ValueError` if the width is not positive.
-
-    !!! example
-
-        ```python
-        graph = ctrnn.Locality(0.04, ctrnn.Gaussian(0.15))(ctrnn.Sheet(32, 32), key=jr.key(0))
-        ```
-    """
-
-    width: float = eqx.field(static=True)  # mm
-
-    def __check_init__(self):
-        _check_width(self.width)
-
-    def __call__(self, distance: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-        return np.exp(-0.5 * (distance / self.width) ** 2)
-
-
-class Exponential(eqx.Module):
-    """Odds of a synapse that fall with distance d (mm) as `exp(-d / width)`: a kernel for
-    [`ctrnn.Locality`][], which scales them to its density.
-
-    **Arguments:**
-
-    - `width`: in mm.
-
-    **Raises:**
-
-    `ValueError` if the width is not positive.
-
-    !!! example
-
-        ```python
-        graph = ctrnn.Locality(0.04, ctrnn.Exponential(0.15))(ctrnn.Sheet(32, 32), key=jr.key(0))
-        ```
-    """
-
-    width: float = eqx.field(static=True)  # mm
-
-    def __check_init__(self):
-        _check_width(self.width)
-
-    def __call__(self, distance: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-        return np.exp(-distance / self.width)
 
 
 class Locality(AbstractConnectivity):
@@ -251,11 +195,6 @@ def _check_density(density: float) -> None:
         raise ValueError(
             f"density is the fraction of synapses present, above 0 and at most 1; got {density}."
         )
-
-
-def _check_width(width: float) -> None:
-    if not width > 0:
-        raise ValueError(f"The width of a distance kernel is in mm and positive; got {width}.")
 
 
 def _fan_in(density: float, size: int) -> int:

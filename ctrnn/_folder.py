@@ -16,11 +16,11 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from ._battery import Battery, check_grid
 from ._config import Config
 from ._config_file import load_config
 from ._devices import leads
 from ._metrics import read_metrics
-from ._train import Battery, check_grid
 from ._typed_file import CheckpointError, atomic_write
 
 

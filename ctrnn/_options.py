@@ -3,7 +3,7 @@
 import contextlib
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, NoReturn, Optional
+from typing import Annotated, Any, NoReturn
 
 import pydantic
 import typer
@@ -47,6 +47,7 @@ def with_settings(command: Callable[..., None], *, listed: bool = False) -> Call
         extra = field.json_schema_extra
         if not isinstance(extra, dict) or name in parameters:
             continue
+        given: Any = str if listed else field.annotation
         option = typer.Option(
             help=f"{field.description} [dim]\\[default: {field.default}][/dim]"
             if field.default is not None
@@ -59,7 +60,7 @@ def with_settings(command: Callable[..., None], *, listed: bool = False) -> Call
                 name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=None,
-                annotation=Annotated[Optional[str if listed else field.annotation], option],  # noqa: UP045 built at run time
+                annotation=Annotated[given | None, option],
             )
         )
     collected.__signature__ = inspect.Signature([*parameters.values(), *options])  # pyright: ignore[reportFunctionMemberAccess] any function takes it

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from ._battery import Battery
 from ._checkpoint import save
 from ._config import Config
 from ._folder import Summary, accuracies, provenance, replicate_folder
 from ._metrics import Metrics, Sink, read_metrics
 from ._replicates import member
-from ._train import Battery, TrainState
+from ._train import TrainState
 from ._typed_file import atomic_write
 
 

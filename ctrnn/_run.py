@@ -15,22 +15,17 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float
 
+from ._battery import Battery
 from ._config import Config
 from ._devices import anywhere, leads
+from ._evaluate import make_count
 from ._folder import Summary, alone_in, check_begun, keys, read_summary
 from ._metrics import Sink
 from ._network import RateNetwork
 from ._record import records
 from ._replicates import side_by_side, stack
 from ._resume import open_checkpoints, restore_state, save_state
-from ._train import (
-    Battery,
-    StepMetrics,
-    TrainState,
-    make_count,
-    make_train_step,
-    start_training,
-)
+from ._train import StepMetrics, TrainState, make_train_step, start_training
 from ._typed_file import clear_drafts
 
 _LOG_EVERY = 10

@@ -212,3 +212,30 @@ class Points(AbstractSpace):
     @property
     def size(self) -> int:
         return len(self.coordinates) // (8 * self.dim)
+
+
+def sheet_shape(neurons: str) -> tuple[int, int]:
+    """Rows and columns of "32x32", or of the squarest sheet of "1024" neurons.
+
+    **Raises:**
+
+    `ValueError` if there is no such sheet, or only one over four times as long as wide.
+    """
+    try:
+        rows, *rest = (int(part) for part in neurons.lower().split("x"))
+        if rows < 1 or any(n < 1 for n in rest) or len(rest) > 1:
+            raise ValueError
+    except ValueError:
+        raise ValueError(
+            f"neurons is a number such as 1024 or a sheet such as 32x32, not {neurons!r}"
+        ) from None
+    if rest:
+        return rows, rest[0]
+    short = next(k for k in range(math.isqrt(rows), 0, -1) if rows % k == 0)
+    if rows > 4 * short**2:
+        side = math.isqrt(rows)
+        raise ValueError(
+            f"{rows} neurons fill no sheet (only {short}x{rows // short}); "
+            f"choose a product of two similar numbers, such as {side}x{side}"
+        )
+    return short, rows // short

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from ._battery import Battery
 from ._cluster import Local, Slurm
 from ._config import Config
 from ._folder import create_run, open_run
 from ._results import RunState, on_disk, write_contents, write_results
-from ._train import Battery
 
 _POLL = 1.0  # seconds
 

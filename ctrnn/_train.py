@@ -1,94 +1,20 @@
-"""Training: loss, one jitted step, evaluation on held-out trials.
-
-Knows a battery only by what it hands over (see `Battery` and `Trials`), so that any tasks will do.
-"""
+"""Training: the loss, and one jitted step."""
 
 from collections.abc import Callable
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any
 
-import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from ._battery import Battery, frame_ends
+from ._evaluate import correct
 from ._network import RateNetwork, trainable
 from ._solver import Integration
-
-
-@runtime_checkable
-class Trials(Protocol):
-    """A batch of trials on a uniform grid of frames; frame k spans `[k dt, (k + 1) dt)`."""
-
-    @property
-    def rule(self) -> Array:
-        """[batch, tasks], constant through a trial."""
-        ...
-
-    @property
-    def labels(self) -> Array:
-        """[batch, time]: the right output at each frame."""
-        ...
-
-    @property
-    def mask(self) -> Array:
-        """[batch, time]: inside the trial."""
-        ...
-
-    @property
-    def decision(self) -> Array:
-        """[batch, time]: inside the decision period."""
-        ...
-
-    def path(self, kind: Literal["step", "linear", "cubic"]) -> diffrax.AbstractPath:
-        """The input over ms, [batch, inputs]."""
-        ...
-
-
-@runtime_checkable
-class Battery(Protocol):
-    """What training asks of a set of tasks; `tasks.Battery` is one, and any class with these will do."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The tasks, in the order of the rule input."""
-        ...
-
-    @property
-    def in_size(self) -> int:
-        """Number of inputs, without the rule."""
-        ...
-
-    @property
-    def out_size(self) -> int:
-        """Number of outputs: labels run from 0 to `out_size - 1`."""
-        ...
-
-    @property
-    def dt(self) -> float:
-        """Ms per frame."""
-        ...
-
-    @property
-    def steps(self) -> int:
-        """Number of frames of every batch; shorter trials are padded."""
-        ...
-
-    def batch(self, key: PRNGKeyArray, batch_size: int, weights: Any = None) -> Trials:
-        """Draws trials to train on, tasks in proportion to `weights` [tasks], or evenly."""
-        ...
-
-    def sample(self, key: PRNGKeyArray, task_ids: Any) -> Any:
-        """Draws what the trials of these tasks [batch] are: a pytree for `render`."""
-        ...
-
-    def render(self, spec: Any, key: PRNGKeyArray | None = None) -> Trials:
-        """The trials themselves; `key` draws the noise of their inputs, `None` leaves it out."""
-        ...
 
 
 class TrainState(eqx.Module):
@@ -145,37 +71,6 @@ def decision_loss(
 
 def _frame_weights(mask, decision, decision_weight):
     return mask.T * jnp.where(decision.T, decision_weight, 1.0)
-
-
-def _correct(outputs, labels, decision):
-    """Per trial: decision frames answered right, and decision frames."""
-    right = (labels == jnp.argmax(outputs, -1).T) & decision
-    return jnp.sum(right, 1), jnp.sum(decision, 1)
-
-
-def _frame_ends(battery: Battery) -> np.ndarray:
-    return battery.dt * np.arange(1, battery.steps + 1)
-
-
-def check_grid(battery: Battery, integration: Integration) -> None:
-    """Checks that a solve can save at the ends of the battery's frames.
-
-    **Raises:**
-
-    `ValueError` if a fixed step does not divide the frames, with steps that do.
-
-    !!! example
-
-        ```python
-        ctrnn.check_grid(battery, ctrnn.Integration("heun", dt=30.0))  # frames of 100 ms: raises
-        ```
-    """
-    steps = battery.dt / integration.dt
-    if integration.rtol is None and (steps < 1 or abs(steps - round(steps)) > 1e-6):
-        raise ValueError(
-            f"the step of {integration.dt:g} ms does not divide the battery's frames of "
-            f"{battery.dt:g} ms; choose {', '.join(f'{battery.dt / k:g}' for k in (1, 2, 4, 5, 10))}."
-        )
 
 
 def warmup_cosine(learning_rate: float, warmup: int, steps: int) -> optax.Schedule:
@@ -258,7 +153,7 @@ def make_train_step(
         state, metrics = step(state)
         ```
     """
-    times = _frame_ends(battery)
+    times = frame_ends(battery)
 
     def loss_fn(parameters, static, trial, key):
         network: RateNetwork = eqx.combine(parameters, static)
@@ -268,7 +163,7 @@ def make_train_step(
         loss = decision_loss(
             trajectory.outputs, trial.labels, trial.mask, trial.decision, decision_weight
         )
-        return loss, _correct(trajectory.outputs, trial.labels, trial.decision)
+        return loss, correct(trajectory.outputs, trial.labels, trial.decision)
 
     differentiate = jax.value_and_grad(loss_fn, has_aux=True)
     if mesh is not None:
@@ -340,67 +235,3 @@ def _shared(differentiate, mesh, battery, batch_size, decision_weight):
         out_specs=((everywhere, PartitionSpec(axes)), everywhere),
         check_vma=False,
     )
-
-
-def make_evaluation(
-    battery: Battery, *, trials_per_task: int, integration: Integration, key: PRNGKeyArray
-) -> Callable[[RateNetwork], Float[np.ndarray, " tasks"]]:
-    """Decision accuracy per task on fixed held-out trials, all tasks alike.
-
-    Accuracy is the fraction of decision frames, those of no-go trials included, whose largest
-    output is the label.
-
-    **Returns:**
-
-    `evaluate(network) -> accuracy [tasks]`, in the order of `battery.names`.
-
-    **Raises:**
-
-    `ValueError`, at the first call, if a fixed step of the solve does not divide the frames.
-
-    !!! example
-
-        ```python
-        evaluate = ctrnn.make_evaluation(
-            battery, trials_per_task=32, integration=ctrnn.Integration("heun", 50.0), key=key
-        )
-        evaluate(network).mean(), evaluate(network).min()
-        ```
-    """
-    count = make_count(battery, trials_per_task=trials_per_task, integration=integration)
-
-    def evaluate(network: RateNetwork) -> Float[np.ndarray, " tasks"]:
-        return np.divide(*map(np.asarray, count(network, key)))
-
-    return evaluate
-
-
-def make_count(
-    battery: Battery, *, trials_per_task: int, integration: Integration
-) -> Callable[[RateNetwork, PRNGKeyArray], tuple[Int[Array, " tasks"], Int[Array, " tasks"]]]:
-    """`count(network, key)`: decision frames answered right, and decision frames, of each task."""
-    tasks, times = len(battery.names), _frame_ends(battery)
-    ids = np.repeat(np.arange(tasks), trials_per_task)
-    chunk = min(len(ids), 256)
-    padded = np.resize(ids, -(-len(ids) // chunk) * chunk).reshape(-1, chunk)
-
-    @eqx.filter_jit
-    def count(network, key):
-        def solve(chunk_of_trials):
-            ids, i = chunk_of_trials
-            spec_key, noise_key, private_key = jr.split(jr.fold_in(key, i), 3)
-            trial = battery.render(battery.sample(spec_key, ids), noise_key)
-            trajectory = network(
-                trial.path("step"),
-                times,
-                context=trial.rule,
-                integration=integration,
-                key=private_key,
-            )
-            return _correct(trajectory.outputs, trial.labels, trial.decision)
-
-        counts = jax.lax.map(solve, (jnp.asarray(padded), jnp.arange(len(padded))))
-        right, frames = (x.reshape(-1)[: len(ids)].reshape(tasks, -1).sum(1) for x in counts)
-        return right, frames
-
-    return count

@@ -8,9 +8,9 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from .._battery import Battery, Trials
 from .._network import RateNetwork
 from .._solver import Integration
-from .._train import Battery, Trials
 from ._psychometrics import (
     circular_difference,
     discriminability,

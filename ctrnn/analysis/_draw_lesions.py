@@ -11,9 +11,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .._evaluate import make_evaluation
 from .._network import RateNetwork
 from .._space import AbstractSpace
-from .._train import make_evaluation
 from ._lesions import (
     cut_synapses,
     damage,

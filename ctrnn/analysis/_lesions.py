@@ -13,10 +13,10 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from .._battery import Battery
 from .._network import RateNetwork
 from .._solver import Integration
 from .._space import AbstractSpace
-from .._train import Battery
 from ._subject import Cannot
 from ._trials import Pulsed
 

@@ -10,7 +10,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from .._train import Battery, Trials
+from .._battery import Battery, Trials
 from ._subject import Cannot
 
 _FIELDS = ("fixation", "stimulus", "delay", "first", "second", "coherence")

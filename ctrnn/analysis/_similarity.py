@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Array, Float, Num, PRNGKeyArray
 from matplotlib.figure import Figure
 
+from .._battery import Battery
 from .._network import RateNetwork
 from .._solver import Integration
-from .._train import Battery
 from ._subject import Cannot, Section, Subject, responses
 
 

@@ -12,10 +12,10 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 from matplotlib.figure import Figure
 
+from .._battery import Battery, Trials
 from .._integrate import Trajectory
 from .._network import RateNetwork
 from .._solver import Integration
-from .._train import Battery, Trials
 
 
 class Cannot(ValueError):

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 from scipy.signal import resample
 
-from .._train import Battery
+from .._battery import Battery
 from ._subject import Cannot, task_spec
 
 

@@ -10,10 +10,10 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from .._battery import Battery
 from .._network import RateNetwork
 from .._solver import Integration
 from .._space import AbstractSpace
-from .._train import Battery
 from ._clusters import (
     Agreement,
     Clusters,

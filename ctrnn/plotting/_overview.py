@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .._battery import Battery
 from .._network import RateNetwork
 from .._solver import Integration
-from .._train import Battery
 
 
 def run_figure(
