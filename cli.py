@@ -441,9 +441,10 @@ def analyse(
         )
 
     subject = dataclasses.replace(subject, others=others)
-    name = run.resolve().name if run.is_dir() else run.stem
     with console.status(f"looking into {run} ..."):
-        parts = analysis.analyse(subject, out, title=f"Inside {name}", about=about, report=show)
+        parts = analysis.analyse(
+            subject, out, title=f"Inside {run.resolve().name}", about=about, report=show
+        )
     console.print(f"wrote {out / 'report.html'}", highlight=False)
     if any(part.status == "failed" for part in parts):
         raise typer.Exit(1)
