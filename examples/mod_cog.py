@@ -21,6 +21,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import tasks
+from ctrnn import analysis
 
 battery = tasks.Battery.named("132")
 
@@ -118,7 +119,7 @@ for name in ("go", "dlygointr", "goseqr", "dm1", "ctxdlydm1intr", "dms", "dmcint
 #
 # ## All of them
 #
-# One function draws any mix of tasks from one key. Below, the right answer over time in one trial of each of the 132: from black (fixate) around the ring.
+# One function draws any mix of tasks from one key. Below, the right answer over time in one trial of each of the 132: light grey while it is to fixate, then the directions of the ring.
 
 # %%
 spec = battery.sample(jr.key(1), jnp.arange(132))
@@ -129,11 +130,12 @@ figure = Figure(figsize=(9, 6.5), layout="constrained")
 axis = figure.subplots()
 end = battery.steps * battery.dt
 fixating = axis.imshow(
-    np.where(answers == 0, 0.0, np.nan), cmap="Greys_r", aspect="auto", extent=(0, end, 132, 0)
-)
+    np.where(answers == 0, 0.2, np.nan), cmap="Greys", vmin=0, vmax=1, aspect="auto",
+    extent=(0, end, 132, 0),
+)  # fmt: skip
 image = axis.imshow(
-    np.where(answers > 0, answers, np.nan), cmap="hsv", aspect="auto", extent=(0, end, 132, 0),
-    interpolation="nearest",
+    np.where(answers > 0, answers, np.nan), cmap=analysis.DIRECTIONS, vmin=1, vmax=17, aspect="auto",
+    extent=(0, end, 132, 0), interpolation="nearest",
 )  # fmt: skip
 families = np.array([battery.describe(battery.names[i])[0] for i in order])
 for family in dict.fromkeys(families.tolist()):

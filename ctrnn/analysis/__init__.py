@@ -10,6 +10,7 @@ from ._clusters import agreement as agreement
 from ._clusters import agreement_by_distance as agreement_by_distance
 from ._clusters import cluster as cluster
 from ._clusters import neighbour_pairs as neighbour_pairs
+from ._directions import DIRECTIONS as DIRECTIONS
 from ._draw_fixed_points import fixed_points_section as fixed_points_section
 from ._draw_lesions import lesions_section as lesions_section
 from ._draw_state_space import state_space_section as state_space_section
