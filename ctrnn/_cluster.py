@@ -31,14 +31,18 @@ _EVERY = 10  # seconds between questions to a controller that serves a whole clu
 class Job:
     """What a machine is handed: begin this run, or go on with it from its checkpoint.
 
-    `devices` are the CUDA devices it may see, as CUDA_VISIBLE_DEVICES has them; None for all.
+    `devices` are the CUDA devices it may see, as CUDA_VISIBLE_DEVICES has them, and `cores` the
+    processor's cores it may use; None for all.
     """
 
     run: Path
     battery_of: Callable[[Config], Battery]
     devices: str | None = None
+    cores: tuple[int, ...] | None = None
 
     def __call__(self) -> None:
+        if self.cores:  # before XLA counts them
+            os.sched_setaffinity(0, self.cores)
         if os.environ.get("CUDA_VISIBLE_DEVICES") == "":  # so submitit's local executor leaves it
             del os.environ["CUDA_VISIBLE_DEVICES"]
         if self.devices is not None:
@@ -78,10 +82,19 @@ def _submitit() -> ModuleType:
     return submitit
 
 
+def shares(count: int) -> list[tuple[int, ...] | None]:
+    """The cores that this process may use, dealt to `count` others; None where none can be chosen."""
+    if not hasattr(os, "sched_setaffinity"):  # macOS, Windows
+        return [None]
+    cores = sorted(os.sched_getaffinity(0))
+    return [tuple(cores[k % len(cores) :: count]) for k in range(count)]
+
+
 class Local:
     """Processes of this machine, `at_once` at a time; they stop when the sweep does.
 
-    Each process sees one of the devices that CUDA_VISIBLE_DEVICES names, in turn; all if unset.
+    Each process sees one of the devices that CUDA_VISIBLE_DEVICES names, in turn; all if unset. They
+    share the processor's cores, each having its own: small networks gain little from a second core.
     """
 
     outlives = False
@@ -92,7 +105,8 @@ class Local:
         self._executor.update_parameters(timeout_min=_FOREVER)
         self._at_once = at_once or 1
         self._devices = (os.environ.get("CUDA_VISIBLE_DEVICES") or "all").split(",")
-        self._jobs: dict[Path, tuple[Any, str]] = {}
+        self._shares = shares(self._at_once)
+        self._jobs: dict[Path, tuple[Any, str, tuple[int, ...] | None]] = {}
 
     def submit(self, runs: Sequence[Path], battery_of: Callable[[Config], Battery]) -> int:
         """Starts as many of these runs, from the first, as there is room for; how many."""
@@ -101,21 +115,22 @@ class Local:
         try:
             started = runs[: self._at_once - len(self.states())]
             for run in started:
-                used = [device for job, device in self._jobs.values() if not job.done()]
-                device = min(self._devices, key=used.count)
-                job = Job(run, battery_of, None if device == "all" else device)
-                self._jobs[run] = self._executor.submit(job), device
+                used = [used for job, *used in self._jobs.values() if not job.done()]
+                device = min(self._devices, key=[device for device, _ in used].count)
+                cores = min(self._shares, key=[cores for _, cores in used].count)
+                job = Job(run, battery_of, None if device == "all" else device, cores)
+                self._jobs[run] = self._executor.submit(job), device, cores
         finally:
             signal.signal(signal.SIGINT, before)
         return len(started)
 
     def states(self) -> dict[Path, str]:
         """The runs that are not over, each with what the executor calls it."""
-        return {run: "running" for run, (job, _) in self._jobs.items() if not job.done()}
+        return {run: "running" for run, (job, *_) in self._jobs.items() if not job.done()}
 
     def stop(self) -> None:
         """Asks the jobs to save and end."""
-        for job, _ in self._jobs.values():
+        for job, *_ in self._jobs.values():
             if not job.done():
                 os.kill(int(job.job_id), signal.SIGTERM)  # its controller passes it on
 

@@ -6,7 +6,7 @@ import ctrnn
 
 LEARNING_RATES = (1e-3, 3e-3, 1e-2)
 TUNING_SEED, SEEDS = 100, (0, 1, 2)
-STEPS = {"20": 2000, "132": 4000}
+STEPS = {"20": 1536, "132": 3072}
 
 _EQUAL_NEURONS: dict[str, dict[str, Any]] = {
     **{f"locality {d}%": dict(connectivity="locality", sparsity=d / 100) for d in (1, 2, 4, 8, 16)},
