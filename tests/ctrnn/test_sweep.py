@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 import cli
 import ctrnn
 import tasks
-from ctrnn._cluster import Job, Local
+from ctrnn._cluster import Job, Local, shares
 from ctrnn._metrics import Metrics
 from ctrnn._terminal import _sweep_table
 
@@ -199,6 +199,33 @@ def test_processes_take_turns_at_the_devices(tmp_path, monkeypatch, visible, see
     assert local.submit([tmp_path / "a", tmp_path / "b", tmp_path / "c"], cli._battery_of) == 2
     assert [job.devices for job in handed] == seen
     assert all(isinstance(job, Job) for job in handed)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system deals no cores")
+def test_processes_have_cores_of_their_own():
+    cores = os.sched_getaffinity(0)
+    for count in range(1, 2 * len(cores) + 1):
+        dealt = shares(count)
+        assert len(dealt) == count and set().union(*map(set, dealt)) == cores
+        if count <= len(cores):
+            assert sum(map(len, dealt)) == len(cores)  # none twice
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system deals no cores")
+def test_a_job_keeps_to_its_cores(tmp_path):
+    class Seen(Exception): ...
+
+    def battery_of(config):
+        raise Seen(os.sched_getaffinity(0))
+
+    ctrnn.create_run(tmp_path / "run", ctrnn.Config(tasks="go"), tasks.Battery.select("go"))
+    allowed = os.sched_getaffinity(0)
+    try:
+        with pytest.raises(Seen) as seen:
+            Job(tmp_path / "run", battery_of, cores=(max(allowed),))()
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert seen.value.args == ({max(allowed)},)
 
 
 @pytest.mark.parametrize(
