@@ -20,7 +20,16 @@ import ctrnn
 import ctrnn.plotting
 import tasks
 
-from .conditions import CONDITIONS, LEARNING_RATES, SEEDS, TUNING_SEED, config, name
+from .conditions import (
+    CONDITIONS,
+    EVALUATIONS,
+    FIRST_TRIED,
+    LEARNING_RATES,
+    SEEDS,
+    TUNING_SEED,
+    config,
+    name,
+)
 from .figures import curves_figure, density_figure, table
 
 app = typer.Typer(no_args_is_help=True)
@@ -34,15 +43,31 @@ def battery_of(settings: ctrnn.Config) -> tasks.Battery:
     return tasks.Battery.named(settings.tasks)
 
 
-def area(run: Path) -> float:
-    """Mean decision accuracy over the evaluations of a run: the area under its curve."""
-    return float(ctrnn.read_curves(run).per_task.mean())
+def mean_curve(run: Path) -> np.ndarray:
+    """Mean decision accuracy at each evaluation; a run that diverged stays as it was at its last."""
+    try:
+        seen = ctrnn.read_curves(run).mean[0]
+    except ValueError:  # it diverged before the first
+        seen = np.zeros(1)
+    return np.pad(seen, (0, EVALUATIONS - len(seen)), mode="edge")
+
+
+def areas(condition: str, battery: str) -> dict[float, float]:
+    """The area under the curve at each learning rate that was tried."""
+    runs = {rate: RUNS / name(condition, battery, rate, TUNING_SEED) for rate in LEARNING_RATES}
+    return {rate: mean_curve(run).mean() for rate, run in runs.items() if run.exists()}
 
 
 def best_rate(condition: str, battery: str) -> float:
-    """The learning rate of the largest area. A run that diverged counts as far as it got."""
-    runs = {rate: RUNS / name(condition, battery, rate, TUNING_SEED) for rate in LEARNING_RATES}
-    return max(runs, key=lambda rate: area(runs[rate]))
+    tried = areas(condition, battery)
+    return max(tried, key=lambda rate: tried[rate])
+
+
+def beyond(condition: str, battery: str) -> list[float]:
+    """The learning rates next to the best that were not tried yet."""
+    at = LEARNING_RATES.index(best_rate(condition, battery))
+    around = LEARNING_RATES[max(at - 1, 0) : at + 2]
+    return [rate for rate in around if rate not in areas(condition, battery)]
 
 
 def train(wanted: list[tuple[str, str, float, int]], jobs: int) -> None:
@@ -54,8 +79,11 @@ def train(wanted: list[tuple[str, str, float, int]], jobs: int) -> None:
 
 @app.command()
 def tune(battery: Battery = "132", jobs: Jobs = 1) -> None:
-    """Train every condition at every learning rate, half as long."""
-    train([(c, battery, r, TUNING_SEED) for c in CONDITIONS for r in LEARNING_RATES], jobs)
+    """Train every condition half as long, at learning rates until the best has one tried on either side."""
+    wanted = [(c, r) for c in CONDITIONS for r in FIRST_TRIED[battery]]
+    while wanted:
+        train([(c, battery, r, TUNING_SEED) for c, r in wanted], jobs)
+        wanted = [(c, r) for c in CONDITIONS for r in beyond(c, battery)]
 
 
 @app.command()

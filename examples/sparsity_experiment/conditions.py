@@ -4,8 +4,10 @@ from typing import Any
 
 import ctrnn
 
-LEARNING_RATES = (1e-3, 3e-3, 1e-2)
+LEARNING_RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+FIRST_TRIED = {"20": (1e-3, 3e-3, 1e-2), "132": (3e-3, 1e-2, 3e-2)}
 TUNING_SEED, SEEDS = 100, (0, 1, 2)
+EVALUATIONS = 32
 STEPS = {"20": 1536, "132": 3072}
 
 _EQUAL_NEURONS: dict[str, dict[str, Any]] = {
@@ -17,6 +19,8 @@ _EQUAL_NEURONS: dict[str, dict[str, Any]] = {
         for kind in ("random", "rewired")
         for d in (4, 16)
     },
+    # Random graphs have hardly an autapse, which begins as a memory: is that what locality has?
+    "locality 4%, autapses from 0": dict(connectivity="locality", sparsity=0.04, autapse=0.0),
 }
 _EQUAL_SYNAPSES: dict[str, dict[str, Any]] = {
     "locality 1%, 800": dict(connectivity="locality", sparsity=0.01, neurons="20x40"),
@@ -40,7 +44,7 @@ def config(condition: str, battery: str, learning_rate: float, seed: int) -> ctr
         steps=steps,
         learning_rate=learning_rate,
         seed=seed,
-        evaluate_every=steps // 32,
+        evaluate_every=steps // EVALUATIONS,
     )
 
 

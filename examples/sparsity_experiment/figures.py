@@ -15,8 +15,9 @@ LOCALITY = tuple(f"locality {d}%" for d in (1, 2, 4, 8, 16))
 GROUPS: dict[str, tuple[str, ...]] = {
     "400 neurons": (*LOCALITY, "dense", "autapses"),
     "About 6,400 synapses": EQUAL_SYNAPSES,
-    "Which synapses": tuple(
-        f"{kind} {d}%" for d in (4, 16) for kind in ("locality", "random", "rewired")
+    "Which synapses": (
+        *(f"{kind} {d}%" for d in (4, 16) for kind in ("locality", "random", "rewired")),
+        "locality 4%, autapses from 0",
     ),
 }
 _APART = {"dense": "black", "dense, 80": "black", "autapses": "0.6"}
