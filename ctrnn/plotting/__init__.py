@@ -3,6 +3,7 @@
 from ._compare import compare_figure as compare_figure
 from ._learning import grid_figure as grid_figure
 from ._learning import learning_figure as learning_figure
+from ._learning import plot_grid as plot_grid
 from ._learning import tasks_figure as tasks_figure
 from ._network import rates_figure as rates_figure
 from ._network import sheet_figure as sheet_figure

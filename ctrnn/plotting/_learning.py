@@ -1,8 +1,9 @@
 """Learning curves and accuracies per task."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .._curves import Curves, base_and_variant
@@ -81,21 +82,40 @@ def grid_figure(curves: Curves) -> Figure:
         ```
     """
     final = dict(zip(curves.tasks, curves.per_task[:, -1].mean(0), strict=True))
-    places = {task: base_and_variant(task) for task in final}
-    bases, variants = (list(dict.fromkeys(axis)) for axis in zip(*places.values(), strict=True))
-    grid = np.full((len(bases), len(variants)), np.nan)
-    for task, (base, variant) in places.items():
-        grid[bases.index(base), variants.index(variant)] = final[task]
+    bases, variants = _bases_and_variants(final)
     size = (2.5 + 0.8 * len(variants), 1.8 + 0.3 * len(bases))
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
-    image = axes.imshow(grid, vmin=0, vmax=1, cmap="viridis", aspect="auto")
+    plot_grid(axes, final)
+    axes.set(title="Accuracy of each task")
+    figure.colorbar(axes.images[0], ax=axes, label="decision accuracy", shrink=0.7)
+    return figure
+
+
+def plot_grid(axes: Axes, accuracy: Mapping[str, float]) -> None:
+    """A number between 0 and 1 for each task: base tasks down, their variants across.
+
+    !!! example
+
+        ```python
+        ctrnn.plotting.plot_grid(axes, dict(zip(battery.names, evaluate(network))))
+        ```
+    """
+    bases, variants = _bases_and_variants(accuracy)
+    grid = np.full((len(bases), len(variants)), np.nan)
+    for task, x in accuracy.items():
+        base, variant = base_and_variant(task)
+        grid[bases.index(base), variants.index(variant)] = x
+    axes.imshow(grid, vmin=0, vmax=1, cmap="viridis", aspect="auto")
     for (i, j), x in np.ndenumerate(grid):
         if not np.isnan(x):
             ink = "white" if x < 0.6 else "black"
             axes.text(j, i, f"{x:.2f}", ha="center", va="center", color=ink, fontsize=8)
     axes.set_xticks(range(len(variants)), variants)
     axes.set_yticks(range(len(bases)), bases)
-    axes.set(xlabel="variant", ylabel="base task", title="Accuracy of each task")
-    figure.colorbar(image, ax=axes, label="decision accuracy", shrink=0.7)
-    return figure
+    axes.set(xlabel="variant", ylabel="base task")
+
+
+def _bases_and_variants(names: Iterable[str]) -> list[list[str]]:
+    parts = map(base_and_variant, names)
+    return [list(dict.fromkeys(axis)) for axis in zip(*parts, strict=True)]

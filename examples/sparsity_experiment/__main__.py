@@ -8,66 +8,31 @@
 Each command may be stopped and given again: what is finished is skipped, the rest goes on.
 """
 
-import itertools
 import json
+import shutil
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 import typer
 
 import ctrnn
 import ctrnn.plotting
 import tasks
 
-from .conditions import (
-    CONDITIONS,
-    EVALUATIONS,
-    FIRST_TRIED,
-    LEARNING_RATES,
-    SEEDS,
-    TUNING_SEED,
-    config,
-    name,
-)
+from .autapses import broken_figure, mechanism_figure
+from .conditions import CONDITIONS, FIRST_TRIED, SEEDS, TUNING_SEED, config, name
 from .figures import curves_figure, density_figure, table
+from .outcomes import RUNS, best_rate, rows, untried
 
 app = typer.Typer(no_args_is_help=True)
-RUNS, CURVES = Path("runs/sparsity"), Path(__file__).parent / "curves.jsonl"
-PAGES = Path("docs/science")
+HERE, PAGES = Path(__file__).parent, Path("docs/science")
+CURVES = HERE / "curves.jsonl"
 Battery = Annotated[Literal["20", "132"], typer.Option(help="Which tasks.")]
 Jobs = Annotated[int, typer.Option(help="Runs at a time.")]
 
 
 def battery_of(settings: ctrnn.Config) -> tasks.Battery:
     return tasks.Battery.named(settings.tasks)
-
-
-def mean_curve(run: Path) -> np.ndarray:
-    """Mean decision accuracy at each evaluation; a run that diverged stays as it was at its last."""
-    try:
-        seen = ctrnn.read_curves(run).mean[0]
-    except ValueError:  # it diverged before the first
-        seen = np.zeros(1)
-    return np.pad(seen, (0, EVALUATIONS - len(seen)), mode="edge")
-
-
-def areas(condition: str, battery: str) -> dict[float, float]:
-    """The area under the curve at each learning rate that was tried."""
-    runs = {rate: RUNS / name(condition, battery, rate, TUNING_SEED) for rate in LEARNING_RATES}
-    return {rate: mean_curve(run).mean() for rate, run in runs.items() if run.exists()}
-
-
-def best_rate(condition: str, battery: str) -> float:
-    tried = areas(condition, battery)
-    return max(tried, key=lambda rate: tried[rate])
-
-
-def beyond(condition: str, battery: str) -> list[float]:
-    """The learning rates next to the best that were not tried yet."""
-    at = LEARNING_RATES.index(best_rate(condition, battery))
-    around = LEARNING_RATES[max(at - 1, 0) : at + 2]
-    return [rate for rate in around if rate not in areas(condition, battery)]
 
 
 def train(wanted: list[tuple[str, str, float, int]], jobs: int) -> None:
@@ -79,11 +44,11 @@ def train(wanted: list[tuple[str, str, float, int]], jobs: int) -> None:
 
 @app.command()
 def tune(battery: Battery = "132", jobs: Jobs = 1) -> None:
-    """Train every condition half as long, at learning rates until the best has one tried on either side."""
+    """Train half as long, at learning rates until one was tried on either side of the best."""
     wanted = [(c, r) for c in CONDITIONS for r in FIRST_TRIED[battery]]
     while wanted:
         train([(c, battery, r, TUNING_SEED) for c, r in wanted], jobs)
-        wanted = [(c, r) for c in CONDITIONS for r in beyond(c, battery)]
+        wanted = [(c, r) for c in CONDITIONS for r in untried(c, battery)]
 
 
 @app.command()
@@ -95,46 +60,29 @@ def run(battery: Battery = "132", jobs: Jobs = 1) -> None:
 
 @app.command()
 def collect() -> None:
-    """Write the curve of every run, tuning included, to curves.jsonl."""
-    wanted = itertools.product(("20", "132"), CONDITIONS, LEARNING_RATES, (TUNING_SEED, *SEEDS))
-    rows = []
-    for one in wanted:
-        folder = RUNS / name(*one)
-        if not (folder / "summary.json").exists():
-            continue
-        curves, settings = ctrnn.read_curves(folder), config(*one)
-        condition, battery, rate, seed = one
-        network, _ = ctrnn.load(folder / "model.eqx")
-        rows.append(
-            dict(
-                condition=condition,
-                battery=battery,
-                learning_rate=rate,
-                seed=seed,
-                neurons=network.size,
-                synapses=network.graph.synapses,
-                steps=settings.steps,
-                trials=np.asarray(curves.trials).tolist(),
-                mean=curves.per_task[0].mean(1).round(4).tolist(),
-                minimum=curves.per_task[0].min(1).round(4).tolist(),
-                seconds=round(float(curves.seconds[0, -1]), 1),
-            )
-        )
-    CURVES.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    print(f"{len(rows)} runs in {CURVES}")
+    """Write what every run came to, tuning included, to curves.jsonl; keep a network of autapses."""
+    found = []
+    for battery in FIRST_TRIED:
+        found += rows(battery)
+        kept = name("autapses", battery, best_rate("autapses", battery), SEEDS[0])
+        shutil.copy(RUNS / kept / "model.eqx", HERE / f"autapses-{battery}.eqx")
+    CURVES.write_text("".join(json.dumps(row) + "\n" for row in found))
+    print(f"{len(found)} runs in {CURVES}")
 
 
 @app.command()
 def figures() -> None:
-    """Draw curves.jsonl, and write its tables."""
-    rows = [json.loads(line) for line in CURVES.read_text().splitlines()]
-    for battery in sorted({row["battery"] for row in rows}):
-        drawn = {
-            f"curves-{battery}": curves_figure(rows, battery),
-            f"density-{battery}": density_figure(rows, battery),
-        }
-        ctrnn.plotting.write(drawn, PAGES)
-        (PAGES / f"table-{battery}.md").write_text(table(rows, battery))
+    """Draw curves.jsonl and the kept networks, and write the tables."""
+    runs = [json.loads(line) for line in CURVES.read_text().splitlines()]
+    drawn = {}
+    for battery in FIRST_TRIED:
+        drawn[f"curves-{battery}"] = curves_figure(runs, battery)
+        drawn[f"density-{battery}"] = density_figure(runs, battery)
+        (PAGES / f"table-{battery}.md").write_text(table(runs, battery))
+        network, _ = ctrnn.load(HERE / f"autapses-{battery}.eqx")
+        drawn[f"autapses-{battery}"] = mechanism_figure(network, tasks.Battery.named(battery))
+    drawn["broken"] = broken_figure(runs)
+    ctrnn.plotting.write(drawn, PAGES)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ LEARNING_RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 FIRST_TRIED = {"20": (1e-3, 3e-3, 1e-2), "132": (3e-3, 1e-2, 3e-2)}
 TUNING_SEED, SEEDS = 100, (0, 1, 2)
 EVALUATIONS = 32
-STEPS = {"20": 1536, "132": 3072}
+STEPS = {"20": 1536, "132": 2048}
 
 _EQUAL_NEURONS: dict[str, dict[str, Any]] = {
     **{f"locality {d}%": dict(connectivity="locality", sparsity=d / 100) for d in (1, 2, 4, 8, 16)},

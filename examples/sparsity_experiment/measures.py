@@ -46,7 +46,8 @@ def measures(rows: list[dict]) -> dict[str, Interval]:
         for level in LEVELS
     }
     found["area"] = [float(np.mean(r["mean"])) for r in rows]
-    found["final"] = [r["mean"][-1] for r in rows]
-    found["worst task"] = [r["minimum"][-1] for r in rows]
+    found["final"] = [float(np.mean(r["accuracy"])) for r in rows]
+    found["refined"] = [float(np.mean(r["refined"])) for r in rows]
+    found["worst task"] = [min(r["accuracy"]) for r in rows]
     found["minutes"] = [r["seconds"] / 60 for r in rows]
     return {name: over_seeds(values) for name, values in found.items()}
