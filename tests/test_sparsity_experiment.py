@@ -29,6 +29,17 @@ def test_the_interval_of_three_seeds_is_their_range_and_survives_a_seed_that_nev
     assert measures.over_seeds([1.0, 2.0, np.inf]) == (2.0, 1.0, np.inf)
 
 
+def test_a_comparison_needs_seeds_that_do_not_overlap():
+    def runs(*curves):
+        return [dict(trials=[1, 2, 3], mean=curve) for curve in curves]
+
+    fast, slow = runs([0.5, 0.6, 0.7], [0.4, 0.6, 0.7]), runs([0.1, 0.2, 0.6], [0.1, 0.2, 0.3])
+    assert measures.compared(fast, slow, 0.5) == "sooner"
+    assert measures.compared(slow, fast, 0.5) == "later"
+    assert measures.compared(fast, fast[::-1], 0.5) == "undecided"
+    assert measures.compared(fast, slow, 0.9) == "none reaches it"
+
+
 def test_densities_are_at_equal_neurons_or_at_about_equal_synapses():
     made = {c: config(c, "20", 3e-3, 0) for c in CONDITIONS}
     sizes = {c: one.sheet().size for c, one in made.items()}
@@ -43,8 +54,8 @@ def test_a_table_leaves_out_the_runs_that_tuned_and_says_never():
     row |= dict(trials=[10_000, 20_000], mean=[0.5, 0.85], seconds=60.0)
     end = dict(accuracy=[0.9, 0.8], refined=[0.8, 0.7])
     rows = [row | end | {"seed": 0}, row | end | {"seed": 1}, row | {"seed": 100}]
-    text = figures.table(rows, "20").splitlines()
-    assert text[2].startswith("| dense | 400 | 160,000 | 0.01 | 2 | 10k | 19k | never |")
+    text = figures.table(rows, "20", *(f"trials until {x}" for x in measures.LEVELS)).splitlines()
+    assert text[2:] == ["| dense | 400 | 160,000 | 0.01 | 10k | 19k | never |"]
     assert len(figures.density_figure(rows, "20").axes) == 2
 
 

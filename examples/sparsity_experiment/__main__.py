@@ -21,7 +21,8 @@ import tasks
 
 from .autapses import broken_figure, mechanism_figure
 from .conditions import CONDITIONS, FIRST_TRIED, SEEDS, TUNING_SEED, config, name
-from .figures import curves_figure, density_figure, table
+from .figures import comparisons, curves_figure, density_figure, table
+from .measures import LEVELS
 from .outcomes import RUNS, best_rate, rows, untried
 
 app = typer.Typer(no_args_is_help=True)
@@ -78,7 +79,12 @@ def figures() -> None:
     for battery in FIRST_TRIED:
         drawn[f"curves-{battery}"] = curves_figure(runs, battery)
         drawn[f"density-{battery}"] = density_figure(runs, battery)
-        (PAGES / f"table-{battery}.md").write_text(table(runs, battery))
+        for page, text in {
+            "learning": table(runs, battery, *(f"trials until {x}" for x in LEVELS), "area"),
+            "end": table(runs, battery, "final", "refined", "worst task", "minutes"),
+            "compared": comparisons(runs, battery),
+        }.items():
+            (PAGES / f"{page}-{battery}.md").write_text(text)
         network, _ = ctrnn.load(HERE / f"autapses-{battery}.eqx")
         drawn[f"autapses-{battery}"] = mechanism_figure(network, tasks.Battery.named(battery))
     drawn["broken"] = broken_figure(runs)

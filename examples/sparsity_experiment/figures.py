@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from ctrnn.plotting import colours
 
 from .conditions import CONDITIONS, EQUAL_SYNAPSES, TUNING_SEED
-from .measures import Interval, measures
+from .measures import LEVELS, Interval, compared, measures
 
 LOCALITY = tuple(f"locality {d}%" for d in (1, 2, 4, 8, 16))
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -89,26 +89,37 @@ def density_figure(rows: list[dict], battery: str) -> Figure:
     return figure
 
 
-def table(rows: list[dict], battery: str) -> str:
-    """The measures of all conditions, as Markdown."""
+def table(rows: list[dict], battery: str, *names: str) -> str:
+    """Some measures of all conditions, as Markdown."""
     runs = by_condition(rows, battery)
-    columns = {c: measures(its) for c, its in runs.items()}
-    names = list(next(iter(columns.values())))
+    heads = ["condition", "neurons", "synapses", "learning rate", *names]
+    lines = []
+    for condition, its in runs.items():
+        one, values = its[0], measures(its)
+        what = [condition, one["neurons"], f"{one['synapses']:,}", f"{one['learning_rate']:g}"]
+        lines.append([*what, *(_cell(name, values[name]) for name in names)])
+    return _markdown(heads, lines)
+
+
+def comparisons(rows: list[dict], battery: str) -> str:
+    """Which of two conditions learns sooner, as Markdown: local graphs against others."""
+    runs = by_condition(rows, battery)
+    pairs = [(c, "dense") for c in LOCALITY]
+    pairs += [(c, "dense, 80") for c in EQUAL_SYNAPSES[:-1]]
+    pairs += [(f"locality {d}%", f"{kind} {d}%") for d in (4, 16) for kind in ("random", "rewired")]
+    pairs += [("locality 4%, autapses from 0", f"{kind} 4%") for kind in ("random", "rewired")]
+    pairs += [("locality 4%", "locality 4%, autapses from 0")]
     lines = [
-        "| condition | neurons | synapses | learning rate | seeds | " + " | ".join(names) + " |",
-        "|" + "---|" * (5 + len(names)),
+        [these, those, *(compared(runs[these], runs[those], level) for level in LEVELS)]
+        for these, those in pairs
+        if these in runs and those in runs
     ]
-    for condition, values in columns.items():
-        one = runs[condition][0]
-        cells = [
-            condition,
-            f"{one['neurons']}",
-            f"{one['synapses']:,}",
-            f"{one['learning_rate']:g}",
-        ]
-        cells += [f"{len(runs[condition])}", *(_cell(name, values[name]) for name in names)]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    return _markdown(["this", "reaches it, against that", *map(str, LEVELS)], lines)
+
+
+def _markdown(heads: list, lines: list[list]) -> str:
+    marked = [heads, ["---"] * len(heads), *lines]
+    return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in marked)
 
 
 def _cell(name: str, value: Interval) -> str:

@@ -51,3 +51,13 @@ def measures(rows: list[dict]) -> dict[str, Interval]:
     found["worst task"] = [min(r["accuracy"]) for r in rows]
     found["minutes"] = [r["seconds"] / 60 for r in rows]
     return {name: over_seeds(values) for name, values in found.items()}
+
+
+def compared(these: list[dict], those: list[dict], level: float) -> str:
+    """Whether these runs reach a level in fewer trials than those, with no overlap of seeds."""
+    a, b = ([trials_until(r["trials"], r["mean"], level) for r in runs] for runs in (these, those))
+    if np.isinf([*a, *b]).all():
+        return "none reaches it"
+    if max(a) < min(b):
+        return "sooner"
+    return "later" if max(b) < min(a) else "undecided"
