@@ -67,7 +67,8 @@ def train(
     devices: Annotated[
         str,
         typer.Option(
-            help="How many devices share the seeds, or else each batch: a number, or all.",
+            help="How many devices share the seeds, or else each batch: a number, or all. A CPU is as "
+            "many as you say.",
             rich_help_panel="Run",
         ),
     ] = "1",
@@ -91,6 +92,9 @@ def train(
             console.quiet, devices = not ctrnn.leads(), "all"
             if out is None and resume is None:
                 raise ValueError("with --distributed give --out, a folder that all processes see.")
+        count = _count(devices)
+        if count != "all" and count > 1:
+            ctrnn.split_cpu(count)
         if resume:
             if settings or config or out or preset != "default":
                 raise ValueError("--resume takes its settings from the run; give no others.")
@@ -100,13 +104,13 @@ def train(
                 console.print(f"{folder}: {done.status} at step {done.step} before; left as it is.")
                 return
             battery = _select(chosen.tasks, chosen.conventions)
-            mesh = ctrnn.device_mesh(_count(devices), chosen)
+            mesh = ctrnn.device_mesh(count, chosen)
             sinks = ctrnn.make_sinks(log, folder, chosen)
         else:
             base = ctrnn.PRESETS[preset] | (ctrnn.load_config(config) if config else {})
             chosen = ctrnn.Config(**(base | settings))
             battery = _select(chosen.tasks, chosen.conventions)
-            mesh = ctrnn.device_mesh(_count(devices), chosen)
+            mesh = ctrnn.device_mesh(count, chosen)
             folder = out or free_folder(chosen)
             sinks = ctrnn.make_sinks(log, folder, chosen)
             ctrnn.create_run(folder, chosen, battery)

@@ -27,6 +27,7 @@ from ._curves import replicates as replicates
 from ._devices import device_mesh as device_mesh
 from ._devices import join_processes as join_processes
 from ._devices import leads as leads
+from ._devices import split_cpu as split_cpu
 from ._evaluate import make_evaluation as make_evaluation
 from ._falloff import Exponential as Exponential
 from ._falloff import Gaussian as Gaussian

@@ -1,5 +1,6 @@
 """Which devices share a run, in one process or in several."""
 
+import contextlib
 import os
 from typing import Any, Literal
 
@@ -38,6 +39,22 @@ def join_processes() -> None:
             f"cannot join the other processes ({reason}); start them by Slurm or MPI, or set "
             "JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES and JAX_PROCESS_ID."
         ) from error
+
+
+def split_cpu(devices: int) -> None:
+    """Makes a CPU so many devices, each with a share of its cores, for [`ctrnn.device_mesh`][].
+
+    Accelerators stay as they are. Call it before JAX does anything; afterwards it does nothing.
+
+    !!! example
+
+        ```python
+        ctrnn.split_cpu(2)
+        mesh = ctrnn.device_mesh(2, config)
+        ```
+    """
+    with contextlib.suppress(RuntimeError):
+        jax.config.update("jax_num_cpu_devices", devices)
 
 
 def device_mesh(devices: int | Literal["all"], config: Config) -> Mesh | None:

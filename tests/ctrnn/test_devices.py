@@ -146,6 +146,14 @@ def test_two_processes_train_one_network_and_any_of_them_can_stop_both(tmp_path)
 
 
 @pytest.mark.slow
+def test_a_cpu_is_as_many_devices_as_the_command_says(tmp_path):
+    words = [f"--{k.replace('_', '-')}={v}" for k, v in (SETTINGS | dict(steps=2)).items()]
+    command = ["-m", "cli", "train", *words, "--out", tmp_path / "run", "--devices", "2"]
+    finish(start(*command, JAX_PLATFORMS="cpu"))
+    assert ctrnn.read_metrics(tmp_path / "run")[0]["shared_by"] == 2
+
+
+@pytest.mark.slow
 def test_a_mistake_ends_all_processes(tmp_path):
     (tmp_path / "file").write_text("mine")
     lead, other = two("--tasks", "go", "--steps", "2", "--out", tmp_path)
