@@ -21,7 +21,7 @@ import tasks
 
 from .autapses import broken_figure, mechanism_figure
 from .conditions import CONDITIONS, FIRST_TRIED, SEEDS, TUNING_SEED, config, name
-from .figures import comparisons, curves_figure, density_figure, table
+from .figures import comparisons, curves_figure, density_figure, table, tuning
 from .measures import LEVELS
 from .outcomes import RUNS, best_rate, rows, untried
 
@@ -83,6 +83,7 @@ def figures() -> None:
             "learning": table(runs, battery, *(f"trials until {x}" for x in LEVELS), "area"),
             "end": table(runs, battery, "final", "refined", "worst task", "minutes"),
             "compared": comparisons(runs, battery),
+            "tuned": tuning(runs, battery),
         }.items():
             (PAGES / f"{page}-{battery}.md").write_text(text)
         network, _ = ctrnn.load(HERE / f"autapses-{battery}.eqx")

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from ctrnn.plotting import colours
 
-from .conditions import CONDITIONS, EQUAL_SYNAPSES, TUNING_SEED
+from .conditions import CONDITIONS, EQUAL_SYNAPSES, LEARNING_RATES, TUNING_SEED
 from .measures import LEVELS, Interval, compared, measures
 
 LOCALITY = tuple(f"locality {d}%" for d in (1, 2, 4, 8, 16))
@@ -99,6 +99,19 @@ def table(rows: list[dict], battery: str, *names: str) -> str:
         what = [condition, one["neurons"], f"{one['synapses']:,}", f"{one['learning_rate']:g}"]
         lines.append([*what, *(_cell(name, values[name]) for name in names)])
     return _markdown(heads, lines)
+
+
+def tuning(rows: list[dict], battery: str) -> str:
+    """Mean accuracy over the runs that tuned the learning rate, as Markdown."""
+    tuned = [r for r in rows if r["battery"] == battery and r["seed"] == TUNING_SEED]
+    areas = {(r["condition"], r["learning_rate"]): np.mean(r["mean"]) for r in tuned}
+    lines = []
+    for condition in CONDITIONS:
+        tried = [areas.get((condition, rate), np.nan) for rate in LEARNING_RATES]
+        best = np.nanmax(tried)
+        cells = ["" if np.isnan(x) else f"**{x:.3f}**" if x == best else f"{x:.3f}" for x in tried]
+        lines.append([condition, *cells])
+    return _markdown(["condition", *(f"{rate:g}" for rate in LEARNING_RATES)], lines)
 
 
 def comparisons(rows: list[dict], battery: str) -> str:
