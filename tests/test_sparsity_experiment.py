@@ -9,8 +9,8 @@ import pytest
 import ctrnn
 import tasks
 from ctrnn._metrics import Metrics
-from examples.sparsity_experiment import autapses, figures, measures, outcomes
-from examples.sparsity_experiment.conditions import CONDITIONS, EVALUATIONS, config, name
+from examples.sparsity_experiment import autapses, figures, measures, outcomes, tables
+from examples.sparsity_experiment.conditions import CONDITIONS, EVALUATIONS, SEEDS, config, name
 
 
 def test_trials_until_a_level_are_read_between_evaluations():
@@ -41,22 +41,67 @@ def test_a_comparison_needs_seeds_that_do_not_overlap():
 
 
 def test_densities_are_at_equal_neurons_or_at_about_equal_synapses():
-    made = {c: config(c, "20", 3e-3, 0) for c in CONDITIONS}
-    sizes = {c: one.sheet().size for c, one in made.items()}
-    equal = {c: made[c].sparsity * sizes[c] ** 2 for c in figures.EQUAL_SYNAPSES if "loc" in c}
-    assert all(abs(synapses / 6400 - 1) < 0.1 for synapses in equal.values())
-    assert {sizes[c] for c in CONDITIONS if c not in figures.EQUAL_SYNAPSES} == {400}
+    def graph(condition):
+        settings = config(condition, "20", 3e-3, 0)
+        return settings.wiring()(settings.sheet(), key=jr.key(0))
+
+    equal = (*figures.EQUAL_SYNAPSES, "dense, 80")
+    assert all(abs(graph(condition).synapses / 6400 - 1) < 0.1 for condition in equal)
+    others = set(CONDITIONS) - set(equal)
+    assert {graph(condition).size for condition in others} == {400}
     assert len({name(c, "20", 3e-3, 0) for c in CONDITIONS}) == len(CONDITIONS)
 
 
-def test_a_table_leaves_out_the_runs_that_tuned_and_says_never():
-    row = dict(condition="dense", battery="20", learning_rate=0.01, neurons=400, synapses=160_000)
-    row |= dict(trials=[10_000, 20_000], mean=[0.5, 0.85], seconds=60.0)
-    end = dict(accuracy=[0.9, 0.8], refined=[0.8, 0.7])
-    rows = [row | end | {"seed": 0}, row | end | {"seed": 1}, row | {"seed": 100}]
-    text = figures.table(rows, "20", *(f"trials until {x}" for x in measures.LEVELS)).splitlines()
-    assert text[2:] == ["| dense | 400 | 160,000 | 0.01 | 10k | 19k | never |"]
-    assert len(figures.density_figure(rows, "20").axes) == 2
+def made_up(battery, ends):
+    """Rows of every condition that end so, as a line from 0; others end at 0.5."""
+    row = dict(battery=battery, learning_rate=0.01, neurons=400, synapses=6400, parameters=9000)
+    row |= dict(trials=[10_000, 20_000], seconds=60.0, state="finished")
+    for condition in CONDITIONS:
+        end = ends.get(condition, 0.5)
+        curve = dict(condition=condition, mean=[end / 2, end])
+        yield row | curve | dict(seed=100)
+        for seed in SEEDS:
+            yield row | curve | dict(seed=seed, accuracy=[end] * 132, refined=[end - 0.1] * 132)
+
+
+def test_tables_leave_out_the_runs_that_tuned_and_say_never():
+    rows = list(made_up("132", {"dense": 0.9}))
+    (line,) = (x for x in tables.learning(rows, "132").splitlines() if x.startswith("| dense |"))
+    assert line == "| dense | 400 | 6,400 | 9,000 | 0.01 | 11k | 18k | 20k | 0.675 |"
+    assert "never" in tables.learning(rows, "132")
+    assert "| dense |  |  |  | **0.675** |  |  |" in tables.tuned(rows, "132")
+    rows[1]["state"] = "diverged"
+    assert "locality 1% (1 diverged)" in tables.end(rows, "132")
+    assert "| locality 4% | dense | later | later | later |" in tables.comparisons(rows, "132")
+    for draw in (figures.curves_figure, figures.density_figure):
+        assert draw(rows, "132").axes
+    assert autapses.broken_figure(rows).axes
+
+
+def test_a_seed_that_is_missing_is_not_overlooked():
+    rows = [row for row in made_up("20", {}) if (row["condition"], row["seed"]) != ("dense", 1)]
+    with pytest.raises(ValueError, match="dense"):
+        figures.by_condition(rows, "20")
+
+
+@pytest.mark.parametrize(
+    "ends, expected",
+    [
+        ({"autapses": 0.7, "locality 2%": 0.9, "dense": 0.6}, ["supported"] * 3),
+        ({"autapses": 0.85, "locality 2%": 0.9, "dense": 0.6}, ["not supported", "supported"]),
+        ({"autapses": 0.45, "locality 2%": 0.5, "dense": 0.9}, ["not supported", "contradicted"]),
+        ({"locality 2%": 0.5, "dense": 0.5}, ["not supported", "undecided"]),
+    ],
+)
+def test_verdicts_are_those_of_the_plan(ends, expected):
+    rows = [*made_up("20", {"autapses": 0.95}), *made_up("132", ends)]
+    judged = [line.split(" | ")[-1].rstrip(" |") for line in tables.verdicts(rows).splitlines()[2:]]
+    assert judged[0] == "supported" and judged[1] == expected[0] and judged[2] == expected[1]
+
+
+def end(run):
+    run.mkdir(exist_ok=True)
+    Metrics(run / "metrics.jsonl").write("end", 1, status="finished")
 
 
 def test_a_rate_is_tuned_until_it_was_beaten_on_either_side(tmp_path, monkeypatch):
@@ -66,11 +111,14 @@ def test_a_rate_is_tuned_until_it_was_beaten_on_either_side(tmp_path, monkeypatc
     rate_of = {name("dense", "20", rate, 100): rate for rate in outcomes.LEARNING_RATES}
     for run, rate in rate_of.items():
         if rate in learnt:
-            (tmp_path / run).mkdir()
+            end(tmp_path / run)
     assert outcomes.best_rate("dense", "20") == 1e-2
     assert outcomes.untried("dense", "20") == [3e-2]
     learnt[3e-2] = 0.5
-    (tmp_path / name("dense", "20", 3e-2, 100)).mkdir()
+    waiting = tmp_path / name("dense", "20", 3e-2, 100)
+    ctrnn.create_run(waiting, ctrnn.Config(tasks="go"), tasks.Battery.select("go"))
+    assert outcomes.untried("dense", "20") == [3e-2]  # what waits was not tried
+    end(waiting)
     assert outcomes.untried("dense", "20") == []
 
 
@@ -101,3 +149,14 @@ def test_autapses_forget_as_their_equation_says():
     expected = rest + (rates[0] - rest) * decay
     assert active.sum() > 50
     assert np.allclose(rates[:, active], expected[:, active], rtol=1e-3, atol=1e-3)
+
+
+def test_a_cap_takes_the_longest_memories_first():
+    graph = ctrnn.Autapse()(ctrnn.Ring(30), key=jr.key(0))
+    network = ctrnn.RateNetwork(graph, 33, 20, 17, key=jr.key(1))
+    network = eqx.tree_at(lambda n: n.weights, network, jnp.linspace(-0.5, 1.1, 30))
+    kept = autapses.own_weights(autapses.capped(network, 0.3))
+    assert kept.max() == np.float32(0.3) and (kept[:14] == network.weights[:14]).all()
+    for k, one in enumerate(autapses.tenths(network)):
+        heard = np.flatnonzero(np.asarray(one.output_weights).any(0))
+        assert set(range(30)) - set(heard) == {3 * k, 3 * k + 1, 3 * k + 2}

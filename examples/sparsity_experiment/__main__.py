@@ -19,10 +19,10 @@ import ctrnn
 import ctrnn.plotting
 import tasks
 
+from . import tables
 from .autapses import broken_figure, mechanism_figure
 from .conditions import CONDITIONS, FIRST_TRIED, SEEDS, TUNING_SEED, config, name
-from .figures import comparisons, curves_figure, density_figure, table, tuning
-from .measures import LEVELS
+from .figures import curves_figure, density_figure
 from .outcomes import RUNS, best_rate, rows, untried
 
 app = typer.Typer(no_args_is_help=True)
@@ -75,20 +75,15 @@ def collect() -> None:
 def figures() -> None:
     """Draw curves.jsonl and the kept networks, and write the tables."""
     runs = [json.loads(line) for line in CURVES.read_text().splitlines()]
-    drawn = {}
+    drawn = {"broken": broken_figure(runs)}
     for battery in FIRST_TRIED:
         drawn[f"curves-{battery}"] = curves_figure(runs, battery)
         drawn[f"density-{battery}"] = density_figure(runs, battery)
-        for page, text in {
-            "learning": table(runs, battery, *(f"trials until {x}" for x in LEVELS), "area"),
-            "end": table(runs, battery, "final", "refined", "worst task", "minutes"),
-            "compared": comparisons(runs, battery),
-            "tuned": tuning(runs, battery),
-        }.items():
-            (PAGES / f"{page}-{battery}.md").write_text(text)
         network, _ = ctrnn.load(HERE / f"autapses-{battery}.eqx")
         drawn[f"autapses-{battery}"] = mechanism_figure(network, tasks.Battery.named(battery))
-    drawn["broken"] = broken_figure(runs)
+        for table in (tables.learning, tables.end, tables.tuned, tables.comparisons):
+            (PAGES / f"table-{table.__name__}-{battery}.md").write_text(table(runs, battery))
+    (PAGES / "table-verdicts.md").write_text(tables.verdicts(runs))
     ctrnn.plotting.write(drawn, PAGES)
 
 

@@ -10,7 +10,7 @@ TUNING_SEED, SEEDS = 100, (0, 1, 2)
 EVALUATIONS = 32
 STEPS = 1536
 
-_EQUAL_NEURONS: dict[str, dict[str, Any]] = {
+CONDITIONS: dict[str, dict[str, Any]] = {
     **{f"locality {d}%": dict(connectivity="locality", sparsity=d / 100) for d in (1, 2, 4, 8, 16)},
     "dense": dict(connectivity="dense"),
     "autapses": dict(connectivity="autapse"),
@@ -21,16 +21,12 @@ _EQUAL_NEURONS: dict[str, dict[str, Any]] = {
     },
     # Random graphs have hardly an autapse, which begins as a memory: is that what locality has?
     "locality 4%, autapses from 0": dict(connectivity="locality", sparsity=0.04, autapse=0.0),
-}
-_EQUAL_SYNAPSES: dict[str, dict[str, Any]] = {
     "locality 1%, 800": dict(connectivity="locality", sparsity=0.01, neurons="20x40"),
     "locality 2%, 576": dict(connectivity="locality", sparsity=0.02, neurons="24x24"),
     "locality 8%, 280": dict(connectivity="locality", sparsity=0.08, neurons="14x20"),
     "locality 16%, 200": dict(connectivity="locality", sparsity=0.16, neurons="10x20"),
     "dense, 80": dict(connectivity="dense", neurons="8x10"),
 }
-CONDITIONS = _EQUAL_NEURONS | _EQUAL_SYNAPSES
-EQUAL_SYNAPSES = (*list(_EQUAL_SYNAPSES)[:2], "locality 4%", *list(_EQUAL_SYNAPSES)[2:])
 
 
 def config(condition: str, battery: str, learning_rate: float, seed: int) -> ctrnn.Config:

@@ -1,10 +1,11 @@
 """What the runs came to, read from their folders."""
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
+import jax
 import jax.random as jr
 import numpy as np
 from jaxtyping import Float
@@ -28,10 +29,15 @@ def mean_curve(run: Path) -> Float[np.ndarray, " evaluations"]:
     return np.pad(seen, (0, EVALUATIONS - len(seen)), mode="edge")
 
 
+def ended(run: Path) -> bool:
+    """Whether a run came to its end, be it that it diverged."""
+    return ctrnn.on_disk(run).state in ("finished", "diverged")
+
+
 def areas(condition: str, battery: str) -> dict[float, float]:
-    """The area under the curve at each learning rate that was tried."""
+    """The area under the curve at each learning rate that was tried to the end."""
     runs = {rate: RUNS / name(condition, battery, rate, TUNING_SEED) for rate in LEARNING_RATES}
-    return {rate: mean_curve(run).mean() for rate, run in runs.items() if run.exists()}
+    return {rate: mean_curve(run).mean() for rate, run in runs.items() if ended(run)}
 
 
 def best_rate(condition: str, battery: str) -> float:
@@ -48,11 +54,13 @@ def untried(condition: str, battery: str) -> list[float]:
 
 
 def rows(battery: str) -> Iterator[dict[str, Any]]:
-    """A row per run that ended: its curve, and the decision accuracy of each task at the end.
+    """A row per run: its curve, and the decision accuracy of each task at the end.
 
     `accuracy` is solved as in training, `refined` by a higher order in steps of 25 ms.
+
+    Raises `FileNotFoundError` if a run has not ended.
     """
-    ends = {
+    evaluations = {
         kind: ctrnn.make_evaluation(
             tasks.Battery.named(battery),
             trials_per_task=TRIALS,
@@ -61,27 +69,52 @@ def rows(battery: str) -> Iterator[dict[str, Any]]:
         )
         for kind, integration in SOLVES.items()
     }
-    for condition, rate, seed in itertools.product(
-        CONDITIONS, LEARNING_RATES, (*SEEDS, TUNING_SEED)
-    ):
-        run = RUNS / name(condition, battery, rate, seed)
-        state = ctrnn.on_disk(run).state
-        if state not in ("finished", "diverged"):
-            continue
+    for condition in CONDITIONS:
+        for rate in areas(condition, battery):
+            yield _row(condition, battery, rate, TUNING_SEED)
+        rate = best_rate(condition, battery)
+        for seed in SEEDS:
+            network = _network(condition, battery, rate, seed)
+            last = {kind: f(network).round(3).tolist() for kind, f in evaluations.items()}
+            yield _row(condition, battery, rate, seed) | last
+
+
+def _row(condition: str, battery: str, rate: float, seed: int) -> dict[str, Any]:
+    run, settings = (
+        RUNS / name(condition, battery, rate, seed),
+        config(condition, battery, rate, seed),
+    )
+    if not ended(run):
+        raise FileNotFoundError(f"{run} has not ended; go on with `tune` or `run`.")
+    events = ctrnn.read_metrics(run)
+    speeds = [e["trials_per_second"] for e in events if e["event"] == "train"]
+    network = _network(condition, battery, rate, seed)
+    every = settings.evaluate_every * settings.batch_size
+    return dict(
+        condition=condition,
+        battery=battery,
+        learning_rate=rate,
+        seed=seed,
+        state=ctrnn.on_disk(run).state,
+        commit=events[0]["git"]["commit"],
+        neurons=network.size,
+        synapses=network.graph.synapses,
+        parameters=sum(
+            x.size for x in jax.tree.leaves(eqx.filter(network, ctrnn.trainable(network)))
+        ),
+        trials=[every * (k + 1) for k in range(EVALUATIONS)],
+        mean=mean_curve(run).round(4).tolist(),
+        # The median, for the first steps compile and other runs were busy beside it.
+        seconds=round(settings.steps * settings.batch_size / float(np.median(speeds)), 1),
+    )
+
+
+def _network(condition: str, battery: str, rate: float, seed: int) -> ctrnn.RateNetwork:
+    """As it ended; one that diverged before its first evaluation as it began."""
+    try:
+        return ctrnn.load(RUNS / name(condition, battery, rate, seed) / "model.eqx")[0]
+    except FileNotFoundError:
+        whole = tasks.Battery.named(battery)
+        sizes = whole.in_size, len(whole.names), whole.out_size
         settings = config(condition, battery, rate, seed)
-        network, _ = ctrnn.load(run / "model.eqx")
-        every = settings.evaluate_every * settings.batch_size
-        last = {k: end(network).round(3).tolist() for k, end in ends.items() if seed in SEEDS}
-        yield dict(
-            condition=condition,
-            battery=battery,
-            learning_rate=rate,
-            seed=seed,
-            state=state,
-            neurons=network.size,
-            synapses=network.graph.synapses,
-            trials=[every * (k + 1) for k in range(EVALUATIONS)],
-            mean=mean_curve(run).round(4).tolist(),
-            seconds=round(float(ctrnn.read_curves(run).seconds[0, -1]), 1),
-            **last,
-        )
+        return settings.network(*sizes, key=ctrnn.keys(seed).network)
