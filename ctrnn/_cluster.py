@@ -31,22 +31,22 @@ _EVERY = 10  # seconds between questions to a controller that serves a whole clu
 class Job:
     """What a machine is handed: begin this run, or go on with it from its checkpoint.
 
-    `devices` are the CUDA devices it may see, as CUDA_VISIBLE_DEVICES has them, and `cores` the
-    processor's cores it may use; None for all.
+    `device` is the CUDA device it may see, as CUDA_VISIBLE_DEVICES has it, None for all; `cores` are the
+    processor's cores it may use, none for all.
     """
 
     run: Path
     battery_of: Callable[[Config], Battery]
-    devices: str | None = None
-    cores: tuple[int, ...] | None = None
+    device: str | None = None
+    cores: tuple[int, ...] = ()
 
     def __call__(self) -> None:
         if self.cores:  # before XLA counts them
             os.sched_setaffinity(0, self.cores)
         if os.environ.get("CUDA_VISIBLE_DEVICES") == "":  # so submitit's local executor leaves it
             del os.environ["CUDA_VISIBLE_DEVICES"]
-        if self.devices is not None:
-            os.environ["CUDA_VISIBLE_DEVICES"] = self.devices
+        if self.device is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = self.device
         received: list[int] = []
 
         def stop() -> bool:
@@ -82,10 +82,10 @@ def _submitit() -> ModuleType:
     return submitit
 
 
-def shares(count: int) -> list[tuple[int, ...] | None]:
-    """The cores that this process may use, dealt to `count` others; None where none can be chosen."""
+def shares(count: int) -> list[tuple[int, ...]]:
+    """The cores that this process may use, dealt to `count` others; none where cores cannot be chosen."""
     if not hasattr(os, "sched_setaffinity"):  # macOS, Windows
-        return [None]
+        return [()]
     cores = sorted(os.sched_getaffinity(0))
     return [tuple(cores[k % len(cores) :: count]) for k in range(count)]
 
@@ -104,9 +104,10 @@ class Local:
         self._executor = submitit.LocalExecutor(folder / "jobs")
         self._executor.update_parameters(timeout_min=_FOREVER)
         self._at_once = at_once or 1
-        self._devices = (os.environ.get("CUDA_VISIBLE_DEVICES") or "all").split(",")
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        self._devices = visible.split(",") if visible else [None]
         self._shares = shares(self._at_once)
-        self._jobs: dict[Path, tuple[Any, str, tuple[int, ...] | None]] = {}
+        self._jobs: dict[Path, tuple[Any, Job]] = {}
 
     def submit(self, runs: Sequence[Path], battery_of: Callable[[Config], Battery]) -> int:
         """Starts as many of these runs, from the first, as there is room for; how many."""
@@ -115,24 +116,24 @@ class Local:
         try:
             started = runs[: self._at_once - len(self.states())]
             for run in started:
-                used = [used for job, *used in self._jobs.values() if not job.done()]
-                device = min(self._devices, key=[device for device, _ in used].count)
-                cores = min(self._shares, key=[cores for _, cores in used].count)
-                job = Job(run, battery_of, None if device == "all" else device, cores)
-                self._jobs[run] = self._executor.submit(job), device, cores
+                busy = [job for process, job in self._jobs.values() if not process.done()]
+                device = min(self._devices, key=[job.device for job in busy].count)
+                cores = min(self._shares, key=[job.cores for job in busy].count)
+                job = Job(run, battery_of, device, cores)
+                self._jobs[run] = self._executor.submit(job), job
         finally:
             signal.signal(signal.SIGINT, before)
         return len(started)
 
     def states(self) -> dict[Path, str]:
         """The runs that are not over, each with what the executor calls it."""
-        return {run: "running" for run, (job, *_) in self._jobs.items() if not job.done()}
+        return {run: "running" for run, (process, _) in self._jobs.items() if not process.done()}
 
     def stop(self) -> None:
         """Asks the jobs to save and end."""
-        for job, *_ in self._jobs.values():
-            if not job.done():
-                os.kill(int(job.job_id), signal.SIGTERM)  # its controller passes it on
+        for process, _ in self._jobs.values():
+            if not process.done():
+                os.kill(int(process.job_id), signal.SIGTERM)  # its controller passes it on
 
     def log(self, run: Path) -> Path | None:
         return self._jobs[run][0].paths.stderr if run in self._jobs else None
