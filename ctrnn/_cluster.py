@@ -83,7 +83,7 @@ def _submitit() -> ModuleType:
 
 
 def shares(count: int) -> list[tuple[int, ...]]:
-    """The cores that this process may use, dealt to `count` others; none where cores cannot be chosen."""
+    """The cores that this process may use, dealt to `count` others; none where one cannot choose."""
     if not hasattr(os, "sched_setaffinity"):  # macOS, Windows
         return [()]
     cores = sorted(os.sched_getaffinity(0))
