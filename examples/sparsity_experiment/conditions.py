@@ -8,7 +8,7 @@ LEARNING_RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 FIRST_TRIED = {"20": (1e-3, 3e-3, 1e-2), "132": (3e-3, 1e-2, 3e-2)}
 TUNING_SEED, SEEDS = 100, (0, 1, 2)
 EVALUATIONS = 32
-STEPS = 1536
+STEPS, TUNING_STEPS = {"20": 1536, "132": 2048}, 768
 
 CONDITIONS: dict[str, dict[str, Any]] = {
     **{f"locality {d}%": dict(connectivity="locality", sparsity=d / 100) for d in (1, 2, 4, 8, 16)},
@@ -30,8 +30,8 @@ CONDITIONS: dict[str, dict[str, Any]] = {
 
 
 def config(condition: str, battery: str, learning_rate: float, seed: int) -> ctrnn.Config:
-    """The settings of one run; those that tune the learning rate take half of the steps."""
-    steps = STEPS // (2 if seed == TUNING_SEED else 1)
+    """The settings of one run; those that tune the learning rate are shorter."""
+    steps = TUNING_STEPS if seed == TUNING_SEED else STEPS[battery]
     settings: dict[str, Any] = {"neurons": "20x20"} | CONDITIONS[condition]
     return ctrnn.Config(
         **settings,
