@@ -76,6 +76,8 @@ def test_tables_leave_out_the_runs_that_tuned_and_say_never():
     for draw in (figures.curves_figure, figures.density_figure):
         assert draw(rows, "132").axes
     assert autapses.broken_figure(rows).axes
+    counts = [int(line.split(" | ")[2]) for line in tables.broken(rows).splitlines()[2:]]
+    assert sum(counts) == 132
 
 
 def test_a_seed_that_is_missing_is_not_overlooked():

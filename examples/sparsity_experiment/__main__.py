@@ -83,7 +83,8 @@ def figures() -> None:
         drawn[f"autapses-{battery}"] = mechanism_figure(network, tasks.Battery.named(battery))
         for table in (tables.learning, tables.end, tables.tuned, tables.comparisons):
             (PAGES / f"table-{table.__name__}-{battery}.md").write_text(table(runs, battery))
-    (PAGES / "table-verdicts.md").write_text(tables.verdicts(runs))
+    for table in (tables.verdicts, tables.broken):
+        (PAGES / f"table-{table.__name__}.md").write_text(table(runs))
     ctrnn.plotting.write(drawn, PAGES)
 
 

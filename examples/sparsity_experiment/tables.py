@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+import tasks
+
 from .conditions import CONDITIONS, LEARNING_RATES, TUNING_SEED
 from .figures import EQUAL_SYNAPSES, LOCALITY, by_condition
 from .measures import LEVELS, Interval, compared, measures
@@ -46,6 +48,27 @@ def comparisons(rows: list[dict], battery: str) -> str:
         for this, that in pairs
     ]
     return _markdown(["this reaches", "against that", *map(str, LEVELS)], lines)
+
+
+def broken(rows: list[dict]) -> str:
+    """Accuracy at the end on the 132 tasks by what is asked: medians over seeds of means over tasks."""
+    runs = by_condition(rows, "132")
+    shown = ("autapses", "locality 4%", "dense")
+    kinds = {
+        "the 20": lambda task: not (task.integrate or task.sequence),
+        "interval": lambda task: task.integrate and not task.sequence,
+        "sequence": lambda task: task.sequence and not task.integrate,
+        "interval and sequence": lambda task: task.integrate and task.sequence,
+    }
+    lines = []
+    for family in (tasks.Reach, tasks.Decision, tasks.Match):
+        for kind, is_of in kinds.items():
+            its = [isinstance(task, family) and bool(is_of(task)) for task in tasks.TABLE.values()]
+            ends = [
+                np.median([np.mean(np.array(r["accuracy"])[its]) for r in runs[c]]) for c in shown
+            ]
+            lines.append([family.__name__.lower(), kind, sum(its), *(f"{x:.2f}" for x in ends)])
+    return _markdown(["family", "asked for", "tasks", *shown], lines)
 
 
 def verdicts(rows: list[dict]) -> str:
