@@ -10,7 +10,14 @@ import ctrnn
 import tasks
 from ctrnn._metrics import Metrics
 from examples.sparsity_experiment import autapses, figures, measures, outcomes, tables
-from examples.sparsity_experiment.conditions import CONDITIONS, EVALUATIONS, SEEDS, config, name
+from examples.sparsity_experiment.conditions import (
+    CONDITIONS,
+    EVALUATIONS,
+    EXACT,
+    SEEDS,
+    config,
+    name,
+)
 
 
 def test_trials_until_a_level_are_read_between_evaluations():
@@ -56,7 +63,7 @@ def made_up(battery, ends):
     """Rows of every condition that end so, as a line from 0; others end at 0.5."""
     row = dict(battery=battery, learning_rate=0.01, neurons=400, synapses=6400, parameters=9000)
     row |= dict(trials=[10_000, 20_000], seconds=60.0, state="finished")
-    for condition in CONDITIONS:
+    for condition in (*CONDITIONS, *EXACT):
         end = ends.get(condition, 0.5)
         curve = dict(condition=condition, mean=[end / 2, end])
         yield row | curve | dict(seed=100)
@@ -76,6 +83,7 @@ def test_tables_leave_out_the_runs_that_tuned_and_say_never():
     for draw in (figures.curves_figure, figures.density_figure):
         assert draw(rows, "132").axes
     assert autapses.broken_figure(rows).axes
+    assert "| dense, bosh3 | 20k |" in tables.exact(rows)
     counts = [int(line.split(" | ")[2]) for line in tables.broken(rows).splitlines()[2:]]
     assert sum(counts) == 132
 

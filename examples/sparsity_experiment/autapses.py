@@ -22,8 +22,9 @@ from ctrnn import analysis
 from ctrnn.plotting import colours, plot_grid
 
 from .figures import by_condition
-from .outcomes import SOLVES
+from .outcomes import REFINED
 
+TRAINED = ctrnn.Integration("heun", 100.0)
 SLOW = 0.8  # an autapse that keeps a memory for five time constants
 CAPS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2)
 PARTS = 10
@@ -58,9 +59,7 @@ def in_delay(network: ctrnn.RateNetwork, battery: tasks.Battery) -> Held:
     """What the network does while it holds a direction, for longer than it was trained to."""
     spec = analysis.ring_spec(battery, "dlygo", key=jr.key(0))
     spec = dataclasses.replace(spec, delay=jnp.full_like(spec.delay, DELAY))
-    trial, trajectory = analysis.responses(
-        network, battery, spec, integration=SOLVES["refined"], every=50.0
-    )
+    trial, trajectory = analysis.responses(network, battery, spec, integration=REFINED, every=50.0)
     gone = int(spec.fixation[0] + spec.stimulus[0])
     since = 50.0 * np.arange(1, len(trajectory.rates) + 1) - gone
     during = (since >= 0) & (since <= DELAY)
@@ -76,7 +75,7 @@ def mechanism_figure(network: ctrnn.RateNetwork, battery: tasks.Battery) -> Figu
     weights, held = own_weights(network), in_delay(network, battery)
     _plot_trained(axes["a"], weights)
     evaluate = ctrnn.make_evaluation(
-        battery, trials_per_task=16, integration=SOLVES["accuracy"], key=jr.key(0)
+        battery, trials_per_task=16, integration=TRAINED, key=jr.key(0)
     )
     whole = evaluate(network)
     shorter = [evaluate(capped(network, cap)) for cap in CAPS]

@@ -1,5 +1,7 @@
 """Draws the experiment from curves.jsonl."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -30,7 +32,9 @@ PANELS = {
 }
 
 
-def by_condition(rows: list[dict], battery: str) -> dict[str, list[dict]]:
+def by_condition(
+    rows: list[dict], battery: str, conditions: Iterable[str] = CONDITIONS
+) -> dict[str, list[dict]]:
     """The runs of each condition, those that tuned the learning rate left out.
 
     Raises `ValueError` if a seed is missing, or there twice.
@@ -41,7 +45,7 @@ def by_condition(rows: list[dict], battery: str) -> dict[str, list[dict]]:
             for r in rows
             if (r["condition"], r["battery"]) == (condition, battery) and r["seed"] != TUNING_SEED
         ]
-        for condition in CONDITIONS
+        for condition in conditions
     }
     for condition, its in runs.items():
         if sorted(r["seed"] for r in its) != sorted(SEEDS):

@@ -1,5 +1,6 @@
 """What the runs came to, read from their folders."""
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,21 @@ from jaxtyping import Float
 import ctrnn
 import tasks
 
-from .conditions import CONDITIONS, EVALUATIONS, LEARNING_RATES, SEEDS, TUNING_SEED, config, name
+from .conditions import (
+    CONDITIONS,
+    EVALUATIONS,
+    EXACT,
+    LEARNING_RATES,
+    SEEDS,
+    TUNING_SEED,
+    config,
+    name,
+    planned,
+)
 
 RUNS = Path("runs/sparsity")
 TRIALS = 32  # of each task, the same for all networks
-SOLVES = {"accuracy": ctrnn.Integration("heun", 100.0), "refined": ctrnn.Integration("bosh3", 25.0)}
+REFINED = ctrnn.Integration("bosh3", 25.0)
 
 
 def mean_curve(run: Path) -> Float[np.ndarray, " evaluations"]:
@@ -42,7 +53,7 @@ def areas(condition: str, battery: str) -> dict[float, float]:
 
 def best_rate(condition: str, battery: str) -> float:
     """The learning rate of the largest area."""
-    tried = areas(condition, battery)
+    tried = areas(planned(condition), battery)
     return max(tried, key=lambda rate: tried[rate])
 
 
@@ -60,23 +71,28 @@ def rows(battery: str) -> Iterator[dict[str, Any]]:
 
     Raises `FileNotFoundError` if a run has not ended.
     """
-    evaluations = {
-        kind: ctrnn.make_evaluation(
-            tasks.Battery.named(battery),
-            trials_per_task=TRIALS,
-            integration=integration,
-            key=jr.key(TUNING_SEED),
+    whole = tasks.Battery.named(battery)
+
+    @functools.cache
+    def evaluation(integration: ctrnn.Integration):
+        return ctrnn.make_evaluation(
+            whole, trials_per_task=TRIALS, integration=integration, key=jr.key(TUNING_SEED)
         )
-        for kind, integration in SOLVES.items()
-    }
-    for condition in CONDITIONS:
+
+    for condition in (*CONDITIONS, *(EXACT if battery == "132" else ())):
         for rate in areas(condition, battery):
             yield _row(condition, battery, rate, TUNING_SEED)
         rate = best_rate(condition, battery)
         for seed in SEEDS:
             network = _network(condition, battery, rate, seed)
-            last = {kind: f(network).round(3).tolist() for kind, f in evaluations.items()}
-            yield _row(condition, battery, rate, seed) | last
+            solves = {
+                "accuracy": config(condition, battery, rate, seed).integration(),
+                "refined": REFINED,
+            }
+            ends = {kind: evaluation(solve)(network) for kind, solve in solves.items()}
+            yield _row(condition, battery, rate, seed) | {
+                kind: end.round(3).tolist() for kind, end in ends.items()
+            }
 
 
 def _row(condition: str, battery: str, rate: float, seed: int) -> dict[str, Any]:

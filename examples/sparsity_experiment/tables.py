@@ -6,7 +6,7 @@ import numpy as np
 
 import tasks
 
-from .conditions import CONDITIONS, LEARNING_RATES, TUNING_SEED
+from .conditions import CONDITIONS, EXACT, LEARNING_RATES, TUNING_SEED, planned
 from .figures import EQUAL_SYNAPSES, LOCALITY, by_condition
 from .measures import LEVELS, Interval, compared, measures
 
@@ -14,12 +14,21 @@ from .measures import LEVELS, Interval, compared, measures
 def learning(rows: list[dict], battery: str) -> str:
     """How soon each condition learns."""
     sizes = ("neurons", "synapses", "parameters", "learning_rate")
-    return _measured(rows, battery, sizes, (*(f"trials until {x}" for x in LEVELS), "area"))
+    return _measured(
+        by_condition(rows, battery), sizes, (*(f"trials until {x}" for x in LEVELS), "area")
+    )
 
 
 def end(rows: list[dict], battery: str) -> str:
     """What each condition has learnt at the end."""
-    return _measured(rows, battery, (), ("final", "refined", "worst task", "minutes"))
+    return _measured(by_condition(rows, battery), (), ("final", "refined", "worst task", "minutes"))
+
+
+def exact(rows: list[dict]) -> str:
+    """The same conditions on the 132 tasks, trained by Heun's method and by one of third order."""
+    pairs = [c for condition in EXACT for c in (planned(condition), condition)]
+    names = (*(f"trials until {x}" for x in LEVELS[:1]), "area", "final", "refined")
+    return _measured(by_condition(rows, "132", pairs), (), names)
 
 
 def tuned(rows: list[dict], battery: str) -> str:
@@ -114,9 +123,9 @@ def _supported(holds: bool) -> str:
     return "supported" if holds else "not supported"
 
 
-def _measured(rows: list[dict], battery: str, sizes: Iterable[str], names: Iterable[str]) -> str:
+def _measured(conditions: dict[str, list[dict]], sizes: Iterable[str], names: Iterable[str]) -> str:
     lines = []
-    for condition, runs in by_condition(rows, battery).items():
+    for condition, runs in conditions.items():
         found = measures(runs)
         diverged = sum(r["state"] == "diverged" for r in runs)
         said = f"{condition} ({diverged} diverged)" if diverged else condition
