@@ -1,5 +1,7 @@
 """The measures of the sparsity experiment, on curves whose measures are known."""
 
+import json
+
 import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
@@ -10,6 +12,7 @@ import ctrnn
 import tasks
 from ctrnn._metrics import Metrics
 from examples.sparsity_experiment import autapses, figures, measures, outcomes, tables
+from examples.sparsity_experiment.__main__ import CURVES, PAGES
 from examples.sparsity_experiment.conditions import (
     CONDITIONS,
     EVALUATIONS,
@@ -74,18 +77,31 @@ def made_up(battery, ends):
 def test_tables_leave_out_the_runs_that_tuned_and_say_never():
     rows = list(made_up("132", {"dense": 0.9}))
     (line,) = (x for x in tables.learning(rows, "132").splitlines() if x.startswith("| dense |"))
-    assert line == "| dense | 400 | 6,400 | 9,000 | 0.01 | 11k | 18k | 20k | 0.675 |"
+    assert line == "| dense | 400 | 6,400 | 9,000 | 0.01 | 10k | 11k | 18k | 20k | 0.675 |"
     assert "never" in tables.learning(rows, "132")
     assert "| dense |  |  |  | **0.675** |  |  |" in tables.tuned(rows, "132")
     rows[1]["state"] = "diverged"
     assert "locality 1% (1 diverged)" in tables.end(rows, "132")
-    assert "| locality 4% | dense | later | later | later |" in tables.comparisons(rows, "132")
+    assert "| locality 4% | dense | later | later | later | later |" in tables.comparisons(
+        rows, "132"
+    )
     for draw in (figures.curves_figure, figures.density_figure):
         assert draw(rows, "132").axes
     assert autapses.broken_figure(rows).axes
-    assert "| dense, bosh3 | 20k |" in tables.exact(rows)
+    assert "| dense, bosh3 | 12k | 20k |" in tables.exact(rows)
     counts = [int(line.split(" | ")[2]) for line in tables.broken(rows).splitlines()[2:]]
     assert sum(counts) == 132
+
+
+def test_the_page_shows_what_the_committed_runs_came_to():
+    rows = [json.loads(line) for line in CURVES.read_text().splitlines()]
+    assert all(len(row["accuracy"]) == int(row["battery"]) for row in rows if row["seed"] in SEEDS)
+    for table in (tables.verdicts, tables.broken, tables.exact):
+        assert (PAGES / f"table-{table.__name__}.md").read_text() == table(rows)
+    for table in (tables.learning, tables.end, tables.tuned, tables.comparisons):
+        for battery in ("20", "132"):
+            page = PAGES / f"table-{table.__name__}-{battery}.md"
+            assert page.read_text() == table(rows, battery)
 
 
 def test_a_seed_that_is_missing_is_not_overlooked():

@@ -27,8 +27,9 @@ from .figures import curves_figure, density_figure
 from .outcomes import RUNS, best_rate, rows, untried
 
 app = typer.Typer(no_args_is_help=True)
-HERE, PAGES = Path(__file__).parent, Path("docs/science")
-CURVES = HERE / "curves.jsonl"
+HERE = Path(__file__).parent
+PAGES = HERE.parents[1] / "docs" / "science"
+CURVES, AUTAPSES = HERE / "curves.jsonl", HERE / "autapses.eqx"
 Battery = Annotated[Literal["20", "132"], typer.Option(help="Which tasks.")]
 Jobs = Annotated[int, typer.Option(help="Runs at a time.")]
 
@@ -69,12 +70,12 @@ def exact(jobs: Jobs = 1) -> None:
 
 @app.command()
 def collect() -> None:
-    """Write what every run came to, tuning included, to curves.jsonl; keep a network of autapses."""
+    """Write what every run came to, tuning included, and keep a network of autapses."""
     found = []
     for battery in FIRST_TRIED:
         found += rows(battery)
-        kept = name("autapses", battery, best_rate("autapses", battery), SEEDS[0])
-        shutil.copy(RUNS / kept / "model.eqx", HERE / f"autapses-{battery}.eqx")
+    kept = name("autapses", "20", best_rate("autapses", "20"), SEEDS[0])
+    shutil.copy(RUNS / kept / "model.eqx", AUTAPSES)
     CURVES.write_text("".join(json.dumps(row) + "\n" for row in found))
     print(f"{len(found)} runs in {CURVES}")
 
@@ -83,12 +84,14 @@ def collect() -> None:
 def figures() -> None:
     """Draw curves.jsonl and the kept networks, and write the tables."""
     runs = [json.loads(line) for line in CURVES.read_text().splitlines()]
-    drawn = {"broken": broken_figure(runs)}
+    network, _ = ctrnn.load(AUTAPSES)
+    drawn = {
+        "autapses": mechanism_figure(network, tasks.Battery.named("20")),
+        "broken": broken_figure(runs),
+    }
     for battery in FIRST_TRIED:
         drawn[f"curves-{battery}"] = curves_figure(runs, battery)
         drawn[f"density-{battery}"] = density_figure(runs, battery)
-        network, _ = ctrnn.load(HERE / f"autapses-{battery}.eqx")
-        drawn[f"autapses-{battery}"] = mechanism_figure(network, tasks.Battery.named(battery))
         for table in (tables.learning, tables.end, tables.tuned, tables.comparisons):
             (PAGES / f"table-{table.__name__}-{battery}.md").write_text(table(runs, battery))
     for table in (tables.verdicts, tables.broken, tables.exact):

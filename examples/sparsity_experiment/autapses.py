@@ -90,7 +90,7 @@ def mechanism_figure(network: ctrnn.RateNetwork, battery: tasks.Battery) -> Figu
 
 
 def _plot_trained(axes: Axes, weights: Float[np.ndarray, " neurons"]) -> None:
-    edges = np.arange(-0.3, 1.31, 0.05)
+    edges = np.linspace(-0.5, 1.3, 37)
     axes.hist(weights.clip(edges[0], edges[-1]), edges.tolist(), color=colours(1)[0])
     axes.axvline(0.5, color="0.4", linestyle=":", label="before training")
     axes.axvline(1, color="black", linewidth=1, label="a perfect integrator")

@@ -73,9 +73,9 @@ def curves_figure(rows: list[dict], battery: str) -> Figure:
 
 
 def density_figure(rows: list[dict], battery: str) -> Figure:
-    """Area under the curve and final accuracy against density, at 400 neurons."""
+    """Area under the curve and accuracy at the end against density, at 400 neurons."""
     runs = by_condition(rows, battery)
-    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    figure = Figure(figsize=(12, 3.8), layout="constrained")
     kinds = {
         "locality": LOCALITY,
         "random": ("random 4%", "random 16%"),
@@ -87,8 +87,12 @@ def density_figure(rows: list[dict], battery: str) -> Figure:
     # Points at the same density side by side.
     beside = dict(zip(kinds, (1, 1.06, 0.94, 1.12, 1, 1), strict=True))
     for axes, (name, label) in zip(
-        figure.subplots(1, 2),
-        {"area": "mean accuracy over training", "final": "accuracy at the end"}.items(),
+        figure.subplots(1, 3),
+        {
+            "area": "mean accuracy over training",
+            "final": "accuracy at the end",
+            "refined": "accuracy at the end, refined solve",
+        }.items(),
         strict=True,
     ):
         for colour, (kind, conditions) in zip(colours(6), kinds.items(), strict=True):
@@ -100,7 +104,8 @@ def density_figure(rows: list[dict], battery: str) -> Figure:
             error = [[v.median - v.low for v in values], [v.high - v.median for v in values]]
             medians = [v.median for v in values]
             axes.errorbar(density, medians, error, marker="o", capsize=3, color=colour, label=kind)
-        axes.set(xscale="log", xlabel="synapses present (%)", ylabel=f"{label}, {battery} tasks")
+        axes.set(xscale="log", xlabel="synapses present (%)", ylabel=label)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.axes[0].legend(frameon=False, fontsize=8)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right", frameon=False)
+    figure.suptitle(f"{battery} tasks")
     return figure

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-LEVELS = (0.5, 0.8, 0.9)
+LEVELS = (0.3, 0.5, 0.8, 0.9)
 RESAMPLES = 10_000
 
 
