@@ -17,7 +17,6 @@ from typing import Annotated, Literal
 import typer
 
 import ctrnn
-import ctrnn.plotting
 import tasks
 
 from . import tables
@@ -96,7 +95,8 @@ def figures() -> None:
             (PAGES / f"table-{table.__name__}-{battery}.md").write_text(table(runs, battery))
     for table in (tables.verdicts, tables.broken, tables.exact):
         (PAGES / f"table-{table.__name__}.md").write_text(table(runs))
-    ctrnn.plotting.write(drawn, PAGES)
+    for picture, figure in drawn.items():
+        figure.savefig(PAGES / f"{picture}.png", dpi=110)
 
 
 if __name__ == "__main__":
