@@ -86,6 +86,8 @@ def mechanism_figure(network: ctrnn.RateNetwork, battery: tasks.Battery) -> Figu
     axes["c"].set(xlabel="autapses of the tenth that is silenced")
     _plot_held(axes["d"], weights, held)
     _plot_forgetting(axes["e"], weights, held, float(network.tau[0]))
+    for letter, one in axes.items():
+        one.set_title(letter, loc="left", fontweight="bold")
     return figure
 
 
@@ -96,7 +98,8 @@ def _plot_trained(axes: Axes, weights: Float[np.ndarray, " neurons"]) -> None:
     axes.axvline(1, color="black", linewidth=1, label="a perfect integrator")
     axes.set(xlabel="autapse", ylabel="neurons")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
+    axes.set_ylim(top=1.35 * axes.get_ylim()[1])
+    axes.legend(frameon=False, loc="upper left")
 
 
 def _plot_cost(
@@ -109,7 +112,10 @@ def _plot_cost(
     delays = analysis.longest_delays(battery, key=jr.key(0))
     remembers = np.array([task in delays for task in battery.names])
     for kind, its, colour in zip(
-        ("tasks with a delay", "without"), (remembers, ~remembers), colours(2), strict=True
+        ("tasks with a delay", "tasks without a delay"),
+        (remembers, ~remembers),
+        colours(2),
+        strict=True,
     ):
         axes.plot(list(x), np.stack(damaged)[:, its].mean(1), "o-", color=colour, label=kind)
         axes.axhline(whole[its].mean(), color=colour, linestyle=":")
@@ -122,7 +128,8 @@ def _plot_held(axes: Axes, weights: Float[np.ndarray, " neurons"], held: Held) -
     slow = (weights >= SLOW) & _active(held)
     at = held.rates[held.since == 500.0][0][:, slow]
     angles = 2 * np.pi * np.arange(len(at)) / len(at)
-    preferred = np.angle(np.exp(1j * angles) @ at) % (2 * np.pi)
+    # Sorted by what each prefers as the stimulus goes, shown by what it does later.
+    preferred = np.angle(np.exp(1j * angles) @ held.rates[0][:, slow]) % (2 * np.pi)
     shown = (at / np.maximum(at.max(0), 1e-9)).T[np.argsort(preferred)]
     half = 180 / len(at)
     extent = (-half, 360 - half, len(shown), 0)
@@ -139,7 +146,7 @@ def _plot_held(axes: Axes, weights: Float[np.ndarray, " neurons"], held: Held) -
 def _plot_forgetting(
     axes: Axes, weights: Float[np.ndarray, " neurons"], held: Held, tau: float
 ) -> None:
-    wanted = (0.2, 0.5, 0.7, 0.85, 0.95)
+    wanted = (0.2, 0.5, 0.7, 0.85, 0.95, 1.05)
     for want, colour in zip(wanted, colours(len(wanted), ordered=True), strict=True):
         near = np.flatnonzero((np.abs(weights - want) < 0.05) & _active(held))
         if not len(near):
@@ -153,7 +160,7 @@ def _plot_forgetting(
     axes.set(
         xlabel="ms since the stimulus went",
         ylabel="rate (dotted: time constant tau / (1 - w))",
-        title="five neurons, each at the direction it likes",
+        title="single neurons, each at the direction it likes",
     )
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, title="autapse", loc="upper left", bbox_to_anchor=(1, 1))
@@ -167,11 +174,11 @@ def broken_figure(rows: list[dict]) -> Figure:
     """Which of the 132 tasks autapses fail, beside locality 4 % and dense: medians over seeds."""
     runs = by_condition(rows, "132")
     names = tasks.Battery.named("132").names
-    figure = Figure(figsize=(22, 7), layout="constrained")
-    panels = figure.subplots(1, 3)
+    figure = Figure(figsize=(8.5, 17), layout="constrained")
+    panels = figure.subplots(3, 1)
     for axes, condition in zip(panels, ("autapses", "locality 4%", "dense"), strict=True):
         medians = np.median([r["accuracy"] for r in runs[condition]], 0)
         plot_grid(axes, dict(zip(names, medians, strict=True)))
         axes.set_title(condition)
-    figure.colorbar(panels[0].images[0], ax=panels, label="decision accuracy at the end")
+    figure.colorbar(panels[0].images[0], ax=panels, label="decision accuracy", shrink=0.3)
     return figure

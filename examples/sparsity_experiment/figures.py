@@ -85,7 +85,7 @@ def density_figure(rows: list[dict], battery: str) -> Figure:
         "autapses": ("autapses",),
     }
     # Points at the same density side by side.
-    beside = dict(zip(kinds, (1, 1.06, 0.94, 1.12, 1, 1), strict=True))
+    beside = dict(zip(kinds, (1, 1.15, 0.87, 1.3, 1, 1), strict=True))
     for axes, (name, label) in zip(
         figure.subplots(1, 3),
         {
@@ -105,7 +105,11 @@ def density_figure(rows: list[dict], battery: str) -> Figure:
             medians = [v.median for v in values]
             axes.errorbar(density, medians, error, marker="o", capsize=3, color=colour, label=kind)
         axes.set(xscale="log", xlabel="synapses present (%)", ylabel=label)
+        axes.set_xticks((0.25, 1, 4, 16, 100), ("0.25", "1", "4", "16", "100"))
+        axes.minorticks_off()
         axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[1].sharey(figure.axes[2])
+    figure.axes[1].autoscale()
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right", frameon=False)
     figure.suptitle(f"{battery} tasks")
     return figure
