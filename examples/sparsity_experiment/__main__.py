@@ -91,9 +91,9 @@ def figures() -> None:
     for battery in FIRST_TRIED:
         drawn[f"curves-{battery}"] = curves_figure(runs, battery)
         drawn[f"density-{battery}"] = density_figure(runs, battery)
-        for table in (tables.learning, tables.end, tables.tuned, tables.comparisons):
+        for table in tables.OF_A_BATTERY:
             (PAGES / f"table-{table.__name__}-{battery}.md").write_text(table(runs, battery))
-    for table in (tables.verdicts, tables.broken, tables.exact):
+    for table in tables.OF_ALL:
         (PAGES / f"table-{table.__name__}.md").write_text(table(runs))
     for picture, figure in drawn.items():
         figure.savefig(PAGES / f"{picture}.png", dpi=110)

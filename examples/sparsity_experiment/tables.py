@@ -11,24 +11,32 @@ from .figures import EQUAL_SYNAPSES, LOCALITY, by_condition
 from .measures import LEVELS, Interval, compared, measures
 
 
+def sizes(rows: list[dict], battery: str) -> str:
+    """What each condition is, and the learning rate that was chosen for it."""
+    heads = ("neurons", "synapses", "parameters", "learning_rate")
+    lines = [
+        [condition, *(f"{runs[0][head]:,}" for head in heads)]
+        for condition, runs in by_condition(rows, battery).items()
+    ]
+    return _markdown(["condition", *(head.replace("_", " ") for head in heads)], lines)
+
+
 def learning(rows: list[dict], battery: str) -> str:
     """How soon each condition learns."""
-    sizes = ("neurons", "synapses", "parameters", "learning_rate")
-    return _measured(
-        by_condition(rows, battery), sizes, (*(f"trials until {x}" for x in LEVELS), "area")
-    )
+    names = (*(f"trials until {level}" for level in LEVELS), "area")
+    return _measured(by_condition(rows, battery), names)
 
 
 def end(rows: list[dict], battery: str) -> str:
     """What each condition has learnt at the end."""
-    return _measured(by_condition(rows, battery), (), ("final", "refined", "worst task", "minutes"))
+    return _measured(by_condition(rows, battery), ("final", "refined", "worst task", "minutes"))
 
 
 def exact(rows: list[dict]) -> str:
     """The same conditions on the 132 tasks, trained by Heun's method and by one of third order."""
     pairs = [c for condition in EXACT for c in (planned(condition), condition)]
     names = ("trials until 0.3", "trials until 0.5", "area", "final", "refined")
-    return _measured(by_condition(rows, "132", pairs), (), names)
+    return _measured(by_condition(rows, "132", pairs), names)
 
 
 def tuned(rows: list[dict], battery: str) -> str:
@@ -123,16 +131,14 @@ def _supported(holds: bool) -> str:
     return "supported" if holds else "not supported"
 
 
-def _measured(conditions: dict[str, list[dict]], sizes: Iterable[str], names: Iterable[str]) -> str:
+def _measured(conditions: dict[str, list[dict]], names: Iterable[str]) -> str:
     lines = []
     for condition, runs in conditions.items():
         found = measures(runs)
         diverged = sum(r["state"] == "diverged" for r in runs)
         said = f"{condition} ({diverged} diverged)" if diverged else condition
-        about = [f"{runs[0][size]:,}" for size in sizes]
-        lines.append([said, *about, *(_cell(name, found[name]) for name in names)])
-    heads = ["condition", *(size.replace("_", " ") for size in sizes), *names]
-    return _markdown(heads, lines)
+        lines.append([said, *(_cell(name, found[name]) for name in names)])
+    return _markdown(["condition", *names], lines)
 
 
 def _markdown(heads: list, lines: list[list]) -> str:
@@ -150,3 +156,7 @@ def _cell(name: str, value: Interval) -> str:
 
     low, high = show(value.low), show(value.high)
     return show(value.median) + (f" ({low} to {high})" if low != high else "")
+
+
+OF_A_BATTERY = (sizes, learning, end, tuned, comparisons)
+OF_ALL = (verdicts, broken, exact)
