@@ -110,6 +110,8 @@ def density_figure(rows: list[dict], battery: str) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[1].sharey(figure.axes[2])
     figure.axes[1].autoscale()
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right center", frameon=False)
+    figure.legend(
+        *figure.axes[0].get_legend_handles_labels(), loc="outside right center", frameon=False
+    )
     figure.suptitle(f"{battery} tasks")
     return figure
