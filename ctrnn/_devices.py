@@ -1,6 +1,5 @@
 """Which devices share a run, in one process or in several."""
 
-import contextlib
 import os
 from typing import Any, Literal
 
@@ -44,7 +43,11 @@ def join_processes() -> None:
 def split_cpu(devices: int) -> None:
     """Makes a CPU so many devices, each with a share of its cores, for [`ctrnn.device_mesh`][].
 
-    Accelerators stay as they are. Call it before JAX does anything; afterwards it does nothing.
+    Accelerators stay as they are.
+
+    **Raises:**
+
+    `ValueError` if JAX has computed something already.
 
     !!! example
 
@@ -53,8 +56,12 @@ def split_cpu(devices: int) -> None:
         mesh = ctrnn.device_mesh(2, config)
         ```
     """
-    with contextlib.suppress(RuntimeError):
+    try:
         jax.config.update("jax_num_cpu_devices", devices)
+    except RuntimeError as error:
+        raise ValueError(
+            "a CPU can be split only before JAX computes anything; do so first of all."
+        ) from error
 
 
 def device_mesh(devices: int | Literal["all"], config: Config) -> Mesh | None:

@@ -11,7 +11,7 @@ import pytest
 import ctrnn
 import tasks
 from ctrnn._metrics import Metrics
-from examples.sparsity_experiment import autapses, figures, measures, outcomes, tables
+from examples.sparsity_experiment import autapses, conditions, figures, measures, outcomes, tables
 from examples.sparsity_experiment.__main__ import CURVES, PAGES
 from examples.sparsity_experiment.conditions import (
     CONDITIONS,
@@ -55,7 +55,7 @@ def test_densities_are_at_equal_neurons_or_at_about_equal_synapses():
         settings = config(condition, "20", 3e-3, 0)
         return settings.wiring()(settings.sheet(), key=jr.key(0))
 
-    equal = (*figures.EQUAL_SYNAPSES, "dense, 80")
+    equal = (*conditions.EQUAL_SYNAPSES, "dense, 80")
     assert all(abs(graph(condition).synapses / 6400 - 1) < 0.1 for condition in equal)
     others = set(CONDITIONS) - set(equal)
     assert {graph(condition).size for condition in others} == {400}
@@ -108,7 +108,7 @@ def test_the_page_shows_what_the_committed_runs_came_to():
 def test_a_seed_that_is_missing_is_not_overlooked():
     rows = [row for row in made_up("20", {}) if (row["condition"], row["seed"]) != ("dense", 1)]
     with pytest.raises(ValueError, match="dense"):
-        figures.by_condition(rows, "20")
+        measures.by_condition(rows, "20")
 
 
 @pytest.mark.parametrize(
@@ -147,6 +147,12 @@ def test_a_rate_is_tuned_until_it_was_beaten_on_either_side(tmp_path, monkeypatc
     assert outcomes.untried("dense", "20") == [3e-2]  # what waits was not tried
     end(waiting)
     assert outcomes.untried("dense", "20") == []
+
+
+def test_what_has_not_run_is_not_collected(tmp_path, monkeypatch):
+    monkeypatch.setattr(outcomes, "RUNS", tmp_path)
+    with pytest.raises(FileNotFoundError, match="begin with tune"):
+        list(outcomes.rows("20"))
 
 
 def test_a_run_that_diverged_stays_as_it_was_at_its_last_evaluation(tmp_path):

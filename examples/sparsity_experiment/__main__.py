@@ -46,7 +46,7 @@ def train(wanted: list[tuple[str, str, float, int]], jobs: int) -> None:
 
 @app.command()
 def tune(battery: Battery = "132", jobs: Jobs = 1) -> None:
-    """Train half as long, at learning rates until one was tried on either side of the best."""
+    """Train for fewer steps, at learning rates until one was tried on either side of the best."""
     wanted = [(c, r) for c in CONDITIONS for r in FIRST_TRIED[battery]]
     while wanted:
         train([(c, battery, r, TUNING_SEED) for c, r in wanted], jobs)

@@ -21,7 +21,7 @@ import tasks
 from ctrnn import analysis
 from ctrnn.plotting import colours, plot_grid
 
-from .figures import by_condition
+from .measures import by_condition
 from .outcomes import REFINED
 
 TRAINED = ctrnn.Integration("heun", 100.0)

@@ -28,6 +28,14 @@ CONDITIONS: dict[str, dict[str, Any]] = {
     "dense, 80": dict(connectivity="dense", neurons="8x10"),
 }
 
+LOCALITY = tuple(f"locality {d}%" for d in (1, 2, 4, 8, 16))
+EQUAL_SYNAPSES = (
+    "locality 1%, 800",
+    "locality 2%, 576",
+    "locality 4%",
+    "locality 8%, 280",
+    "locality 16%, 200",
+)
 _EXACT = ", bosh3"
 EXACT = tuple(f"{condition}{_EXACT}" for condition in ("locality 4%", "dense"))
 """Conditions that were trained again, at the same learning rate, with a solver of third order."""

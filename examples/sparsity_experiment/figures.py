@@ -1,23 +1,13 @@
 """Draws the experiment from curves.jsonl."""
 
-from collections.abc import Iterable
-
 import numpy as np
 from matplotlib.figure import Figure
 
 from ctrnn.plotting import colours
 
-from .conditions import CONDITIONS, SEEDS, TUNING_SEED
-from .measures import measures
+from .conditions import EQUAL_SYNAPSES, LOCALITY
+from .measures import by_condition, measures
 
-LOCALITY = tuple(f"locality {d}%" for d in (1, 2, 4, 8, 16))
-EQUAL_SYNAPSES = (
-    "locality 1%, 800",
-    "locality 2%, 576",
-    "locality 4%",
-    "locality 8%, 280",
-    "locality 16%, 200",
-)
 _UNLIKE = {"dense": "black", "dense, 80": "black", "autapses": "0.6"}
 _DENSITIES = dict(zip(LOCALITY, colours(len(LOCALITY), ordered=True), strict=True))
 _SAME_SYNAPSES = dict(zip(EQUAL_SYNAPSES, _DENSITIES.values(), strict=True))
@@ -30,27 +20,6 @@ PANELS = {
         "locality 4%, autapses from 0": _KINDS["autapses from 0"],
     },
 }
-
-
-def by_condition(
-    rows: list[dict], battery: str, conditions: Iterable[str] = CONDITIONS
-) -> dict[str, list[dict]]:
-    """The runs of each condition, those that tuned the learning rate left out.
-
-    Raises `ValueError` if a seed is missing, or there twice.
-    """
-    runs = {
-        condition: [
-            r
-            for r in rows
-            if (r["condition"], r["battery"]) == (condition, battery) and r["seed"] != TUNING_SEED
-        ]
-        for condition in conditions
-    }
-    for condition, its in runs.items():
-        if sorted(r["seed"] for r in its) != sorted(SEEDS):
-            raise ValueError(f"{condition} of the {battery} tasks has not a run of each seed.")
-    return runs
 
 
 def curves_figure(rows: list[dict], battery: str) -> Figure:

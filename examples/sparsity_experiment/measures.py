@@ -1,12 +1,36 @@
 """What is read off the curves of the experiment: the measures of docs/science/plan.md."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from .conditions import CONDITIONS, SEEDS, TUNING_SEED
+
 LEVELS = (0.3, 0.5, 0.8, 0.9)
 RESAMPLES = 10_000
+
+
+def by_condition(
+    rows: list[dict], battery: str, conditions: Iterable[str] = CONDITIONS
+) -> dict[str, list[dict]]:
+    """The runs of each condition, those that tuned the learning rate left out.
+
+    Raises `ValueError` if a seed is missing, or there twice.
+    """
+    runs = {
+        condition: [
+            r
+            for r in rows
+            if (r["condition"], r["battery"]) == (condition, battery) and r["seed"] != TUNING_SEED
+        ]
+        for condition in conditions
+    }
+    for condition, its in runs.items():
+        if sorted(r["seed"] for r in its) != sorted(SEEDS):
+            raise ValueError(f"{condition} of the {battery} tasks has not a run of each seed.")
+    return runs
 
 
 class Interval(NamedTuple):

@@ -54,6 +54,10 @@ def areas(condition: str, battery: str) -> dict[float, float]:
 def best_rate(condition: str, battery: str) -> float:
     """The learning rate of the largest area."""
     tried = areas(planned(condition), battery)
+    if not tried:
+        raise FileNotFoundError(
+            f"{condition} was not tuned on the {battery} tasks; begin with tune."
+        )
     return max(tried, key=lambda rate: tried[rate])
 
 
@@ -81,56 +85,49 @@ def rows(battery: str) -> Iterator[dict[str, Any]]:
 
     for condition in (*CONDITIONS, *(EXACT if battery == "132" else ())):
         for rate in areas(condition, battery):
-            yield _row(condition, battery, rate, TUNING_SEED)
+            yield _row(condition, battery, rate, TUNING_SEED)[0]
         rate = best_rate(condition, battery)
         for seed in SEEDS:
-            network = _network(condition, battery, rate, seed)
-            solves = {
-                "accuracy": config(condition, battery, rate, seed).integration(),
-                "refined": REFINED,
-            }
-            ends = {kind: evaluation(solve)(network) for kind, solve in solves.items()}
-            yield _row(condition, battery, rate, seed) | {
-                kind: end.round(3).tolist() for kind, end in ends.items()
-            }
+            row, network = _row(condition, battery, rate, seed)
+            trained = config(condition, battery, rate, seed).integration()
+            for end, integration in {"accuracy": trained, "refined": REFINED}.items():
+                row[end] = evaluation(integration)(network).round(3).tolist()
+            yield row
 
 
-def _row(condition: str, battery: str, rate: float, seed: int) -> dict[str, Any]:
-    run, settings = (
-        RUNS / name(condition, battery, rate, seed),
-        config(condition, battery, rate, seed),
-    )
+def _row(
+    condition: str, battery: str, rate: float, seed: int
+) -> tuple[dict[str, Any], ctrnn.RateNetwork]:
+    settings = config(condition, battery, rate, seed)
+    run = RUNS / name(condition, battery, rate, seed)
+    state = ctrnn.on_disk(run).state
     if not ended(run):
-        raise FileNotFoundError(f"{run} has not ended; go on with `tune` or `run`.")
+        raise FileNotFoundError(
+            f"{run} has not ended but is {state}; go on with tune, run or exact."
+        )
+    if (run / "model.eqx").exists():
+        network, _ = ctrnn.load(run / "model.eqx")
+    else:  # it diverged before its first evaluation
+        whole = tasks.Battery.named(battery)
+        sizes = whole.in_size, len(whole.names), whole.out_size
+        network = settings.network(*sizes, key=ctrnn.keys(seed).network)
+    parameters = eqx.filter(network, ctrnn.trainable(network))
     events = ctrnn.read_metrics(run)
     speeds = [e["trials_per_second"] for e in events if e["event"] == "train"]
-    network = _network(condition, battery, rate, seed)
     every = settings.evaluate_every * settings.batch_size
-    return dict(
+    row = dict(
         condition=condition,
         battery=battery,
         learning_rate=rate,
         seed=seed,
-        state=ctrnn.on_disk(run).state,
+        state=state,
         commit=events[0]["git"]["commit"],
         neurons=network.size,
         synapses=network.graph.synapses,
-        parameters=sum(
-            x.size for x in jax.tree.leaves(eqx.filter(network, ctrnn.trainable(network)))
-        ),
+        parameters=sum(x.size for x in jax.tree.leaves(parameters)),
         trials=[every * (k + 1) for k in range(EVALUATIONS)],
         mean=mean_curve(run).round(4).tolist(),
         # The median, for the first steps compile and other runs were busy beside it.
         seconds=round(settings.steps * settings.batch_size / float(np.median(speeds)), 1),
     )
-
-
-def _network(condition: str, battery: str, rate: float, seed: int) -> ctrnn.RateNetwork:
-    """As it ended; one that diverged before its first evaluation as it began."""
-    try:
-        return ctrnn.load(RUNS / name(condition, battery, rate, seed) / "model.eqx")[0]
-    except FileNotFoundError:
-        whole = tasks.Battery.named(battery)
-        sizes = whole.in_size, len(whole.names), whole.out_size
-        settings = config(condition, battery, rate, seed)
-        return settings.network(*sizes, key=ctrnn.keys(seed).network)
+    return row, network

@@ -6,9 +6,16 @@ import numpy as np
 
 import tasks
 
-from .conditions import CONDITIONS, EXACT, LEARNING_RATES, TUNING_SEED, planned
-from .figures import EQUAL_SYNAPSES, LOCALITY, by_condition
-from .measures import LEVELS, Interval, compared, measures
+from .conditions import (
+    CONDITIONS,
+    EQUAL_SYNAPSES,
+    EXACT,
+    LEARNING_RATES,
+    LOCALITY,
+    TUNING_SEED,
+    planned,
+)
+from .measures import LEVELS, Interval, by_condition, compared, measures
 
 
 def sizes(rows: list[dict], battery: str) -> str:

@@ -153,6 +153,12 @@ def test_a_cpu_is_as_many_devices_as_the_command_says(tmp_path):
     assert ctrnn.read_metrics(tmp_path / "run")[0]["shared_by"] == 2
 
 
+def test_a_cpu_that_has_computed_is_not_split():
+    jax.devices()
+    with pytest.raises(ValueError, match="before JAX computes"):
+        ctrnn.split_cpu(jax.device_count() + 1)
+
+
 @pytest.mark.slow
 def test_a_mistake_ends_all_processes(tmp_path):
     (tmp_path / "file").write_text("mine")
