@@ -87,6 +87,7 @@ def train(
 ) -> None:
     """Train a network on a set of tasks and keep the run in a folder."""
     with boundary():
+        ctrnn.keep_memory()
         if distributed:
             ctrnn.join_processes()
             console.quiet, devices = not ctrnn.leads(), "all"

@@ -1,5 +1,6 @@
 """`python -m benchmarks`: speed and memory, measured in turns with named peers."""
 
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -11,21 +12,40 @@ from typing import Annotated, Any
 import jax
 import typer
 
+import ctrnn
+
 from . import _torch
 from ._measure import Row
 from ._suites import SUITES, USUAL, Options, gemm_rate
 
 _DEFAULTS = Options()
+_SETTINGS = (
+    "GLIBC_",
+    "JAX_",
+    "MALLOC_",
+    "OMP_",
+    "XLA_",
+)  # of the environment, that may decide speeds
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(": ")[1]
+    return platform.processor() or platform.machine()
 
 
 def _machine() -> dict[str, Any]:
     load = os.getloadavg() if hasattr(os, "getloadavg") else None
     return dict(
         platform=platform.platform(),
-        processor=platform.processor() or platform.machine(),
+        processor=_processor(),
         cores=os.cpu_count(),
         devices=[str(device) for device in jax.devices()],
         load=load,
+        command=sys.argv[1:],
+        settings={k: v for k, v in os.environ.items() if k.startswith(_SETTINGS)},
         gemm_flops_per_second=gemm_rate(),
     )
 
@@ -83,7 +103,8 @@ def main(
     options = Options(
         _sizes(sizes), _sizes(large), density, batch, steps, large_steps, rounds, python
     )
-    machine, versions = _machine(), _versions(python)
+    kept = ctrnn.keep_memory()
+    machine, versions = _machine() | dict(memory_kept=kept), _versions(python)
     if versions["torch"] is None:
         print("PyTorch is not there, so its rows are left out: pip install 'ctrnn-jax[benchmark]'")
     print(f"{'':44s}neurons  batch  steps  dens.      ms      MiB  ratio")

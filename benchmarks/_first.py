@@ -1,10 +1,12 @@
 """The first training step of the command's defaults, compilation included, then some more.
 
-`python -m benchmarks._first STEPS` is a process that has compiled nothing, and writes the seconds
-of each step, the first among them, as JSON.
+`python -m benchmarks._first DT STEPS keep` is a process that has compiled nothing, and writes the
+seconds of each step, the first among them, as JSON. DT is the solver's step in ms; with `return`, not
+`keep`, memory that is freed goes back to the system.
 """
 
 import json
+import statistics
 import subprocess
 import sys
 
@@ -14,33 +16,63 @@ import jax.random as jr
 import ctrnn
 import tasks
 
-from ._measure import Case, Row, row, seconds
+from ._measure import Case, Row, in_turns, row, seconds, versus
 
 
 def rows(rounds: int = 3, steps: int = 5) -> list[Row]:
-    """Two rows, each of `rounds` processes: the first step, and those that follow."""
-    first, later = [], []
-    for _ in range(rounds):
-        command = [sys.executable, "-m", "benchmarks._first", str(steps)]
-        times = json.loads(subprocess.check_output(command))
-        first.append(times[0])
-        later += times[1:]
+    """Two rows, each of `rounds` processes: the first step, and those that follow. Then two more for
+    the program that training goes on with, whose solver's step is finer.
+    """
+    config, table = ctrnn.Config(), []
+    battery = tasks.Battery.named(config.tasks)
+    size = config.sheet().size, config.sparsity, config.batch_size, battery.steps
+    for dt in (battery.dt, config.dt):
+        first, later = [], []
+        for _ in range(rounds):
+            times = _process(dt, steps, "keep")
+            first.append(times[0])
+            later += times[1:]
+        for name, times in (("first", first), ("later ones", later)):
+            case = Case(f"default training step of {dt:g} ms, {name}", lambda: 0.0, *size)
+            table.append(row(case, times))
+    return table
+
+
+def memory_rows(rounds: int = 5, steps: int = 20) -> list[Row]:
+    """Two rows of steps of the finer program: memory given back, and kept by [`ctrnn.keep_memory`][]."""
     config = ctrnn.Config()
     size = config.sheet().size, config.sparsity, config.batch_size
-    return [
-        row(Case("default training step, the first", lambda: 0.0, *size), first),
-        row(Case("default training step, later ones", lambda: 0.0, *size), later),
-    ]
+
+    def case(name: str, mode: str) -> Case:
+        def run() -> float:
+            return statistics.median(_process(config.dt, steps, mode)[1:])
+
+        return Case(f"default training step, memory {name}", run, *size)
+
+    returned, kept = in_turns([case("given back", "return"), case("kept", "keep")], rounds)
+    return [returned, versus(kept, returned)]
+
+
+def _process(dt: float, steps: int, mode: str) -> list[float]:
+    command = [sys.executable, "-m", "benchmarks._first", str(dt), str(steps), mode]
+    return json.loads(subprocess.check_output(command))
 
 
 def main():
+    if sys.argv[3] == "keep":
+        ctrnn.keep_memory()
     jax.config.update("jax_enable_compilation_cache", False)
     config = ctrnn.Config()
     battery = tasks.Battery.named(config.tasks)
     network = config.network(battery.in_size, len(battery.names), battery.out_size, key=jr.key(0))
     optimiser = config.optimiser()
     step = ctrnn.make_train_step(
-        battery, optimiser, batch_size=config.batch_size, integration=config.integration()
+        battery,
+        optimiser,
+        batch_size=config.batch_size,
+        integration=config.integration(float(sys.argv[1])),
+        decision_weight=config.decision_weight,
+        focus=config.focus,
     )
     state = [ctrnn.start_training(network, optimiser, len(battery.names), key=jr.key(1))]
 
@@ -48,7 +80,7 @@ def main():
         state[0], metrics = step(state[0])
         return metrics
 
-    print(json.dumps([seconds(work) for _ in range(1 + int(sys.argv[1]))]))
+    print(json.dumps([seconds(work) for _ in range(1 + int(sys.argv[2]))]))
 
 
 if __name__ == "__main__":

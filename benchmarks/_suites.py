@@ -8,9 +8,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from . import _battery, _first, _kernels, _replicates, _torch
+from . import _battery, _build, _first, _kernels, _replicates, _torch
 from ._measure import Case, Row, in_turns, row, seconds, versus
 from ._step import Shape, network, scan
+
+_DENSER = 0.08, 0.12, 0.16, 0.24
 
 
 class Options(NamedTuple):
@@ -66,6 +68,16 @@ def first(options: Options) -> list[Row]:
     return _first.rows()
 
 
+def memory(options: Options) -> list[Row]:
+    """Training steps with the memory that they free kept or given back."""
+    return _first.memory_rows(options.rounds)
+
+
+def build(options: Options) -> list[Row]:
+    """The wiring of the larger network of the suite large."""
+    return _build.rows(options.large[0], options.density)
+
+
 def kernels(options: Options) -> list[Row]:
     """The kernels alone."""
     return [
@@ -73,6 +85,12 @@ def kernels(options: Options) -> list[Row]:
         for n in options.sizes
         for record in _kernels.rows([options.shape(n)], options.turns(n))
     ]
+
+
+def crossover(options: Options) -> list[Row]:
+    """The kernels where the matrix product overtakes: two sizes, denser and denser."""
+    shapes = [Shape(n, d, options.batch, options.steps) for n in (400, 1024) for d in _DENSER]
+    return _kernels.rows(shapes, options.rounds)
 
 
 def battery(options: Options) -> list[Row]:
@@ -105,18 +123,24 @@ def sweep(options: Options) -> list[Row]:
         batch=(16, 32, 64, 128, 256),
         steps=(25, 50, 100, 200, 400),
     )
-    shapes = [base._replace(**{axis: x}) for axis, xs in changes.items() for x in xs]
-    cases = [case(shape) for shape in dict.fromkeys(shapes) for case in (scan, network)]
+    shapes = dict.fromkeys(base._replace(**{axis: x}) for axis, xs in changes.items() for x in xs)
+    dense = {shape: shape._replace(density=1.0) for shape in shapes}
+    scans = {shape: scan(shape) for shape in dict.fromkeys(dense.values())}
+    cases = [*scans.values(), *map(network, shapes)]
     table = in_turns(cases, options.rounds)  # all of them together, so that curves are smooth
-    pairs = zip(table[::2], table[1::2], strict=True)
-    return [record for hand, ours in pairs for record in (hand, versus(ours, hand))]
+    hand = dict(zip(scans, table, strict=False))
+    ours = zip(shapes, table[len(scans) :], strict=True)
+    return [*hand.values(), *(versus(record, hand[dense[shape]]) for shape, record in ours)]
 
 
 SUITES: dict[str, Callable[[Options], list[Row]]] = dict(
     step=step,
     large=large,
     first=first,
+    memory=memory,
+    build=build,
     kernels=kernels,
+    crossover=crossover,
     battery=battery,
     replicates=replicates,
     sweep=sweep,

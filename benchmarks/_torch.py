@@ -1,6 +1,7 @@
 """The PyTorch peer as a case: a process that waits between its turns."""
 
 import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,12 @@ from ._measure import Case
 from ._step import INPUTS, OUTPUTS, RULES, Shape
 
 _LOOP = Path(__file__).with_name("_torch_loop.py")
+# The peer keeps the memory that it frees, as the others here do, and its threads sleep when they wait:
+# on a busy machine two that spin wait for each other for seconds.
+_SETTINGS = dict(
+    OMP_WAIT_POLICY="passive",
+    GLIBC_TUNABLES="glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=68719476736",
+)
 
 
 def version(python: str = sys.executable) -> str | None:
@@ -29,6 +36,7 @@ def loop(shape: Shape, threads: int, python: str = sys.executable) -> Iterator[C
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        env=os.environ | _SETTINGS,
     ) as process:
         asked, answers = process.stdin, process.stdout
         assert asked is not None and answers is not None

@@ -41,6 +41,7 @@ from ._folder import read_summary as read_summary
 from ._graph import Graph as Graph
 from ._integrate import Trajectory as Trajectory
 from ._integrate import integrate as integrate
+from ._memory import keep_memory as keep_memory
 from ._metrics import Sink as Sink
 from ._metrics import read_metrics as read_metrics
 from ._network import RateNetwork as RateNetwork

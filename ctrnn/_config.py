@@ -80,7 +80,7 @@ class Config(pydantic.BaseModel):
         "Network", "Dale's law: the fraction of neurons that excite.", None, ge=0, le=1
     )
     noise: float = _field("Network", "Stationary sd of private noise.", 0.0, ge=0)
-    kernel: Literal["auto", "dense", "masked", "gather"] = _field(
+    kernel: Literal["auto", "dense", "masked", "gather", "diagonal"] = _field(
         "Network", "How W r is computed; auto picks by measurement.", "auto"
     )
     solver: Literal[
@@ -135,11 +135,12 @@ class Config(pydantic.BaseModel):
     @pydantic.model_validator(mode="after")
     def _check_solve(self) -> "Config":
         self.integration()
-        if self.kernel == "dense" and self.connectivity != "dense":
-            raise ValueError(
-                f"the dense kernel needs connectivity dense, not {self.connectivity}; "
-                "choose kernel auto, masked or gather"
-            )
+        for kernel, wiring in (("dense", "dense"), ("diagonal", "autapse")):
+            if self.kernel == kernel and self.connectivity != wiring:
+                raise ValueError(
+                    f"the {kernel} kernel needs connectivity {wiring}, not {self.connectivity}; "
+                    "choose kernel auto, masked or gather"
+                )
         if self.seed + self.seeds > 2**32:
             raise ValueError(f"seed {self.seed} has no {self.seeds} seeds from it on below 2**32")
         if self.conventions == "reference" and ":" in self.tasks:

@@ -143,7 +143,8 @@ class Rewired(AbstractConnectivity):
         """Draws the graph. See [`ctrnn.AbstractConnectivity.__call__`][]."""
         rng, size = _generator(key), space.size
         local = _nearest(space, _fan_in(self.density, size), rng)
-        codes = np.asarray(local.targets).astype(np.int64) * size + np.asarray(local.sources)
+        numbers = np.min_scalar_type(-(size**2))  # half of the usual 64 bits are half of the time
+        codes = np.asarray(local.targets).astype(numbers) * size + np.asarray(local.sources)
         # Where most pairs have a synapse few swaps are free; the absent ones can be rewired instead.
         crowded = local.density > 0.5
         if crowded:
@@ -216,11 +217,14 @@ def _nearest(space: AbstractSpace, k: int, rng: np.random.Generator) -> Graph:
         tied = np.abs(distances - edge) <= 1e-9 * edge
         if candidates == space.size or not tied[:, -1].any():
             break
+    # Columns that hold nearer neighbours in every row need no choice: at large fan-in, nearly all.
+    nearer = (distances < edge) & ~tied
+    sure = int(nearer.sum(1).min())
     targets = np.arange(space.size)
-    order = np.where(tied, rng.random(tied.shape), np.where(distances < edge, -1.0, 2.0))
-    order = np.where(indices == targets[:, None], -2.0, order)
-    chosen = np.argpartition(order, k - 1, axis=1)[:, :k]
-    sources = np.take_along_axis(indices, chosen, axis=1)
+    order = np.where(tied, rng.random(tied.shape), np.where(nearer, -1.0, 2.0))[:, sure:]
+    order = np.where(indices[:, sure:] == targets[:, None], -2.0, order)
+    chosen = sure + np.argpartition(order, k - sure - 1, axis=1)[:, : k - sure]
+    sources = np.hstack([indices[:, :sure], np.take_along_axis(indices, chosen, axis=1)])
     return Graph(sources.ravel(), np.repeat(targets, k), space.size, space)
 
 
@@ -272,14 +276,14 @@ def _exchange(codes, size: int, rng: np.random.Generator):
     first, second, odd = np.split(rng.permutation(codes), [len(codes) // 2, len(codes) // 2 * 2])
     swap = second % size - first % size
     proposed = np.concatenate([first + swap, second - swap])
-    by_code = np.argsort(proposed)
-    ordered = proposed[by_code]
-    place = np.minimum(np.searchsorted(codes, ordered), len(codes) - 1)
-    taken = codes[place] == ordered
-    twice = ordered[1:] == ordered[:-1]
-    taken[1:] |= twice
-    taken[:-1] |= twice
-    fresh = np.empty_like(taken)
-    fresh[by_code] = ~taken
-    swap *= fresh[: len(first)] & fresh[len(first) :]
+    # What is there (place 0) and what is proposed (its place) in one sort of plain numbers, which
+    # in NumPy takes a fraction of an argsort or a search: those that clash are then side by side.
+    shift = len(codes).bit_length()
+    everything = np.concatenate([codes, proposed]).astype(np.int64) << shift
+    everything[len(codes) :] |= np.arange(1, len(proposed) + 1)
+    everything.sort()
+    clash = np.flatnonzero(everything[1:] >> shift == everything[:-1] >> shift)
+    fresh = np.ones(len(proposed) + 1, bool)
+    fresh[everything[[clash, clash + 1]] & ((1 << shift) - 1)] = False
+    swap *= fresh[1 : len(first) + 1] & fresh[len(first) + 1 :]
     return np.sort(np.concatenate([first + swap, second - swap, odd])), 2 * np.count_nonzero(swap)

@@ -89,10 +89,10 @@ def _forward(p: SolveParameters, kernel: AbstractKernel, scheme: Scheme):
 @eqx.filter_custom_vjp
 def discrete_solve(p: SolveParameters, kernel: AbstractKernel, scheme: Scheme) -> _Solution:
     """The states before each step, what is read out of each, and the last state."""
-    # The readout is part of the solve for the sake of its cotangent: that of the outputs is small,
-    # where that of the states is as large as all of them: with it a training step of 1,024 neurons
-    # took 1.3 times as long, of 256 twice. To read only what is saved would need a branch in the
-    # loop, which costs as much as it spares.
+    # The readout is part of the solve for the sake of its cotangent. That of the outputs is small;
+    # read out after the solve, the cotangent would be of the states, and as large as all of them: a
+    # training step of 1,024 neurons took 1.3 times as long, of 256 twice. To read only what is saved
+    # would need a branch in the loop, which costs as much as it spares.
     return _forward(p, kernel, scheme)[0]
 
 

@@ -15,7 +15,7 @@ _LANES = 8
 # So many products are added to a sum before it is stored.
 _TERMS = 16
 # So many of its neighbours at a time: with fewer, deltas and rates are copied too often (at 16,384
-# neurons twice the time); with more, the sums leave the cache.
+# neurons twice the time); with more, the sums of small networks leave the cache.
 _NEIGHBOURS = 64
 
 
@@ -41,7 +41,8 @@ class GatherKernel(AbstractKernel):
         self.heard, self.heard_by = _lists(
             targets, sources, np.arange(len(sources)), graph.size, fans[0]
         )
-        by_source = np.argsort(sources.astype(np.int64) * graph.size + targets)
+        # Stable, so that targets stay in order; of numbers of 16 bits NumPy makes a radix sort.
+        by_source = np.argsort(sources.astype(np.min_scalar_type(graph.size)), kind="stable")
         self.hearers, self.hearers_by = _lists(
             sources[by_source], targets[by_source], by_source, graph.size, fans[1]
         )
@@ -123,7 +124,8 @@ def _sums(heard, delta, rates):
             for term in range(steps * strips):
                 total = total + delta[:, None, term] * _rows(rates[:, term], places)
             # Carried to the next round, for a carry is stored: used where it is fetched, XLA may
-            # fetch it anew for each term and neighbour, at 7 times the cost.
+            # fetch it anew for each term and neighbour, at 7 times the cost. (After the last chunk,
+            # the last again, for nobody.)
             return total, fetch(chunk + 1)
 
         total = jnp.zeros((*places.shape, lanes), jnp.result_type(delta, rates))

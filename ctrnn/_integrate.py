@@ -151,7 +151,7 @@ def _fixed(network, path, times, context, y0, integration, key):
         outputs = outputs[inner]
     else:
         solver = solver_named(integration.solver, tau)
-        field = vector_field(network, path, drive)
+        field = vector_field(network, path, drive, _plain)
 
         def step(y, xs):
             t0, t1, context_now, noise_now = xs
@@ -178,8 +178,8 @@ def _adaptive(network, path, times, context, y0, integration, key):
     args = (jnp.asarray(jnp.inf, dtype), None)
     if context is not None and context.ndim == 2:
         drive = drive + network.context_weights @ context.T
-    # An implicit solver's Newton steps need forward mode, which a custom VJP does not have.
-    product = (lambda kernel, *xs: kernel.product(*xs)) if integration.solver in IMPLICIT else apply
+    # An implicit solver's Newton steps need forward mode.
+    product = _plain if integration.solver in IMPLICIT else apply
     field = vector_field(network, path, drive, product)
     if context is not None and context.ndim == 3:
         jumps.append(times)
@@ -229,6 +229,11 @@ def _adaptive(network, path, times, context, y0, integration, key):
     )
     assert solution.ys is not None
     return solution.ys, _readout(network, solution.ys), solution.ys[-1]
+
+
+def _plain(kernel, layout, rates):
+    """`apply` for forward mode, which a custom VJP does not have."""
+    return kernel.product(layout, rates)
 
 
 def _readout(network, states):

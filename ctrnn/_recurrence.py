@@ -19,17 +19,16 @@ from ._kernel import apply as apply
 # Rows are as long as the batch, and short ones are fetched in vain: at 4 %, N=256 and 1024,
 # 0.95 and 0.82 with a batch of 8, 0.63 and 0.30 with 16, 0.44 and 0.35 with 256. On accelerators
 # the matrix units favour the dense product for longer, and memory decides.
-_SPARSE, _SPARSE_AT_SMALL_BATCH, _SMALL_BATCH = 0.15, 0.05, 16
+_SPARSE = 0.15
 _ACCELERATOR_NEURONS = 16384
 
 
-def choose_kernel(graph: Graph, batch: int = 64, backend: str | None = None) -> AbstractKernel:
-    """The kernel that is likely the fastest for a graph, by its density.
+def choose_kernel(graph: Graph, backend: str | None = None) -> AbstractKernel:
+    """The kernel that is likely the fastest for a graph, by how many neurons one hears or is heard by.
 
     **Arguments:**
 
     - `graph`: The graph.
-    - `batch`: How many trials are solved together.
     - `backend`: `"cpu"`, `"gpu"` or `"tpu"`; by default, the one that JAX uses.
 
     **Returns:**
@@ -46,7 +45,9 @@ def choose_kernel(graph: Graph, batch: int = 64, backend: str | None = None) -> 
         ```
     """
     backend = jax.default_backend() if backend is None else backend
-    sparse = graph.density < (_SPARSE if batch >= _SMALL_BATCH else _SPARSE_AT_SMALL_BATCH)
+    # The lists of all neurons are as long as the longest: a hub makes a sparse graph's lists dense.
+    longest = max(int(graph.fan_in.max()), int(graph.fan_out.max()))
+    sparse = longest < _SPARSE * graph.size
     if graph.synapses == graph.size**2:
         return DenseKernel(graph)
     if bool((graph.targets == graph.sources).all()):
@@ -56,7 +57,13 @@ def choose_kernel(graph: Graph, batch: int = 64, backend: str | None = None) -> 
     return MaskedKernel(graph)
 
 
-_KERNELS = dict(auto=choose_kernel, dense=DenseKernel, masked=MaskedKernel, gather=GatherKernel)
+_KERNELS = dict(
+    auto=choose_kernel,
+    dense=DenseKernel,
+    masked=MaskedKernel,
+    gather=GatherKernel,
+    diagonal=DiagonalKernel,
+)
 
 
 def kernel_named(name: str, graph: Graph) -> AbstractKernel:
@@ -64,7 +71,8 @@ def kernel_named(name: str, graph: Graph) -> AbstractKernel:
 
     **Arguments:**
 
-    - `name`: `"auto"` for [`ctrnn.choose_kernel`][], or `"dense"`, `"masked"` or `"gather"`.
+    - `name`: `"auto"` for [`ctrnn.choose_kernel`][], or `"dense"`, `"masked"`, `"gather"` or
+        `"diagonal"`.
     - `graph`: The graph.
 
     **Returns:**

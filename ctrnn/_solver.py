@@ -115,7 +115,7 @@ class Integration(eqx.Module):
     - `rtol`, `atol`: relative and absolute tolerance of an adaptive solve. `atol` defaults to `rtol`.
     - `adjoint`: "auto" is the first of those that go. Fixed step: "discrete" (parameter gradients in
         one pass after the reverse scan) or "scan" (autodiff through a scan of the Diffrax solver's
-        steps; also allows forward mode). Adaptive: "checkpointed" or "direct" (Diffrax's
+        steps, slower; in forward mode too). Adaptive: "checkpointed" or "direct" (Diffrax's
         `RecursiveCheckpointAdjoint`, `DirectAdjoint`).
     - `max_steps`: an adaptive solve that needs more steps fails.
 

@@ -49,8 +49,9 @@ FREE = {
     "evaluate_every": st.integers(1, 10**6),
     "evaluation_trials": st.integers(1, 10**4),
 }
+FITTING = {"dense": "dense", "diagonal": "autapse"}
 CONFIGS = st.fixed_dictionaries({}, optional=CHOICES | FREE).filter(
-    lambda s: s.get("kernel") != "dense" or s.get("connectivity") == "dense"
+    lambda s: FITTING.get(s.get("kernel"), s.get("connectivity")) == s.get("connectivity")
 )
 
 

@@ -123,6 +123,44 @@ def test_discrete_adjoint_equals_autodiff(float64, solver, form, activation, con
     close_trees(*gradients, 1e-10)
 
 
+@pytest.mark.parametrize(
+    "kernel, wiring",
+    [
+        ("masked", ctrnn.Locality(0.3)),
+        ("gather", ctrnn.Locality(0.3)),
+        ("dense", ctrnn.Dense()),
+        ("diagonal", ctrnn.Autapse()),
+    ],
+)
+def test_every_kernel_has_gradients_of_network_input_and_state(float64, kernel, wiring):
+    graph = wiring(ctrnn.Sheet(4, 4), key=jr.key(0))
+    network = ctrnn.RateNetwork(graph, INPUTS, CONTEXT, 3, kernel=kernel, key=jr.key(1))
+
+    def loss(moved, adjoint):
+        network, values, y0 = moved
+        integration = ctrnn.Integration(adjoint=adjoint)
+        path = tasks.GridPath(values, DT, "step")
+        end = network(path, TIMES, context=make_context(), y0=y0, integration=integration)
+        return jnp.sum(jnp.sin(2 * end.outputs)) + jnp.sum(end.state**2)
+
+    moved = network, make_path().values, jr.uniform(jr.key(5), (BATCH, network.size))
+    gradient = eqx.filter_jit(eqx.filter_grad(loss))
+    close_trees(gradient(moved, "discrete"), gradient(moved, "scan"), 1e-10)
+
+
+def test_the_scan_goes_forward_too(float64):
+    network = make_network(kernel="gather")
+    direction = jr.normal(jr.key(5), network.weights.shape)
+
+    def loss(weights, adjoint="scan"):
+        moved = eqx.tree_at(lambda n: n.weights, network, weights)
+        return outputs_loss(moved, ctrnn.Integration(adjoint=adjoint))
+
+    _, forward = jax.jvp(loss, (network.weights,), (direction,))
+    backward = jax.grad(loss)(network.weights, "discrete") @ direction
+    np.testing.assert_allclose(forward, backward, rtol=1e-10)
+
+
 @pytest.mark.parametrize("form", ["rate", "current"])
 def test_euler_equals_a_plain_loop(float64, form):
     network = make_network(form, "tanh")

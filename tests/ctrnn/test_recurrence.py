@@ -24,14 +24,17 @@ GRAPHS = {
     "sheet": ctrnn.Locality(0.1)(ctrnn.Sheet(7, 9), key=jr.key(0)),
     "open sheet": ctrnn.Locality(0.1)(ctrnn.Sheet(7, 9, periodic=False), key=jr.key(0)),
     "gaussian": ctrnn.Locality(0.1, ctrnn.Gaussian(0.1))(ctrnn.Sheet(8, 8), key=jr.key(0)),
+    "volume": ctrnn.Locality(0.1)(ctrnn.Volume(4, 4, 3), key=jr.key(0)),
     "random": ctrnn.RandomSparse(0.3)(ctrnn.Ring(20), key=jr.key(0)),
+    "large fan-in": ctrnn.Rewired(0.5)(ctrnn.Ring(140), key=jr.key(0)),
+    "hub": ctrnn.Graph([*range(40), *[0] * 39], [0] * 40 + [*range(1, 40)], size=40),
     "one synapse": ctrnn.Graph([2], [0], size=3),
     "autapses": ctrnn.Autapse()(ctrnn.Ring(6), key=jr.key(0)),
     "two autapses": ctrnn.Graph([0, 2], [0, 2], size=3),
     "dense": ctrnn.Dense()(ctrnn.Ring(9), key=jr.key(0)),
 }
 CASES = [(graph, kernel) for graph in GRAPHS for kernel in ("masked", "gather")]
-CASES += [("dense", "dense"), ("autapses", "auto"), ("two autapses", "auto")]
+CASES += [("dense", "dense"), ("autapses", "diagonal"), ("two autapses", "diagonal")]
 
 
 def problem(graph, time, batch, seed=0):
@@ -149,18 +152,21 @@ def test_the_choice_fits_the_graph():
     assert isinstance(choose_kernel(half, backend="cpu"), MaskedKernel)
 
 
+def test_a_hub_is_not_fetched():
+    # The lists of all neurons are as long as the hub's: as many numbers as the matrix has.
+    hub = ctrnn.Graph([*range(300), *[0] * 299], [0] * 300 + [*range(1, 300)], size=300)
+    assert hub.density < 0.01
+    assert isinstance(choose_kernel(hub, backend="cpu"), MaskedKernel)
+
+
 @pytest.mark.parametrize(
     "name, graph, message",
     [
-        ("fast", "sheet", "auto, dense, masked, gather"),
+        ("fast", "sheet", "auto, dense, masked, gather, diagonal"),
         ("dense", "sheet", "use 'masked'"),
+        ("diagonal", "sheet", "autapses alone"),
     ],
 )
 def test_unfit_kernels_are_refused(name, graph, message):
     with pytest.raises(ValueError, match=message):
         kernel_named(name, GRAPHS[graph])
-
-
-def test_the_diagonal_takes_autapses_alone():
-    with pytest.raises(ValueError, match="autapses alone"):
-        DiagonalKernel(GRAPHS["sheet"])

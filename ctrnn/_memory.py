@@ -1,0 +1,47 @@
+import ctypes
+import sys
+
+_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8  # of mallopt(3)
+_HUGEPAGE = 14  # of madvise(2)
+_PAGE = 2**21  # a huge page in bytes
+
+
+def keep_memory(mebibytes: int = 1024) -> bool:
+    """Has this process keep the memory that it frees, in large pages. On Linux with glibc alone;
+    elsewhere nothing happens.
+
+    XLA asks for the temporary memory of a training step anew at every step, and beyond 32 MiB glibc
+    takes it from the system and returns it each time: pages of 4 KiB that the system must find and fill
+    with zeros, up to a quarter of the time of a step. Call it before JAX computes anything: memory of
+    threads that have begun is not kept.
+
+    **Arguments:**
+
+    - `mebibytes`: how much to reserve in large pages. It is taken from the system when it is used.
+
+    **Returns:**
+
+    Whether memory is kept.
+
+    !!! example
+
+        ```python
+        ctrnn.keep_memory()
+        state, metrics = step(state)
+        ```
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "gnu_get_libc_version"):
+        return False
+    # One heap, never a mapping of its own for a large piece, never returned.
+    options = {_MMAP_MAX: 0, _TRIM_THRESHOLD: -1, _ARENA_MAX: 1}
+    kept = all([libc.mallopt(option, value) for option, value in options.items()])
+    libc.sbrk.restype = libc.malloc.restype = ctypes.c_void_p
+    before = libc.sbrk(ctypes.c_ssize_t(0))
+    libc.free(ctypes.c_void_p(libc.malloc(ctypes.c_size_t(mebibytes * 2**20))))
+    start, end = -(-before // _PAGE) * _PAGE, libc.sbrk(ctypes.c_ssize_t(0))
+    if end > start:
+        libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _HUGEPAGE)
+    return kept
