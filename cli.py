@@ -266,6 +266,7 @@ def evaluate(
 ) -> None:
     """Decision accuracy per task on held-out trials, with any solver."""
     with boundary():
+        ctrnn.keep_memory()
         network, config, battery = _trained(run)
         integration = ctrnn.Integration(
             solver=solver or config.solver,
@@ -417,6 +418,7 @@ def analyse(
 ) -> None:
     """Look inside a trained network: figures, analysis.json and one page, report.html."""
     with boundary():
+        ctrnn.keep_memory()
         subject, config = _subject(run)
         others = {}
         for other in against or []:

@@ -151,6 +151,10 @@ def _fixed(network, path, times, context, y0, integration, key):
         outputs = outputs[inner]
     else:
         solver = solver_named(integration.solver, tau)
+        if isinstance(solver, diffrax.AbstractRungeKutta):
+            # Diffrax's loop over stages is for reverse mode alone unless it says otherwise.
+            bounded = dict(is_leaf=lambda kind: kind is None)
+            solver = eqx.tree_at(lambda s: s.scan_kind, solver, "bounded", **bounded)
         field = vector_field(network, path, drive, _plain)
 
         def step(y, xs):

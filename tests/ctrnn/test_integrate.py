@@ -148,13 +148,14 @@ def test_every_kernel_has_gradients_of_network_input_and_state(float64, kernel, 
     close_trees(gradient(moved, "discrete"), gradient(moved, "scan"), 1e-10)
 
 
-def test_the_scan_goes_forward_too(float64):
+@pytest.mark.parametrize("solver", ["euler", "exponential-euler", "heun", "tsit5"])
+def test_the_scan_goes_forward_too(float64, solver):
     network = make_network(kernel="gather")
     direction = jr.normal(jr.key(5), network.weights.shape)
 
     def loss(weights, adjoint="scan"):
         moved = eqx.tree_at(lambda n: n.weights, network, weights)
-        return outputs_loss(moved, ctrnn.Integration(adjoint=adjoint))
+        return outputs_loss(moved, ctrnn.Integration(solver, adjoint=adjoint))
 
     _, forward = jax.jvp(loss, (network.weights,), (direction,))
     backward = jax.grad(loss)(network.weights, "discrete") @ direction
