@@ -19,20 +19,15 @@ from ._measure import Row
 from ._suites import SUITES, USUAL, Options, gemm_rate
 
 _DEFAULTS = Options()
-_SETTINGS = (
-    "GLIBC_",
-    "JAX_",
-    "MALLOC_",
-    "OMP_",
-    "XLA_",
-)  # of the environment, that may decide speeds
+# Variables of the environment that may decide speeds begin so.
+_SETTINGS = "GLIBC_", "JAX_", "LD_PRELOAD", "MALLOC_", "MKL_", "OMP_", "OPENBLAS_", "XLA_"
 
 
 def _processor() -> str:
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
-                return line.split(": ")[1]
+                return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
 
 

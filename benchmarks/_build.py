@@ -1,11 +1,10 @@
 """Building a network's wiring: the graph, and the kernel made of it.
 
 `python -m benchmarks._build RULE NEURONS DENSITY` is a process that has built nothing, and writes the
-seconds of the graph and of the kernel, and the most bytes that the process held, as JSON.
+seconds of the graph and of the kernel as JSON.
 """
 
 import json
-import resource
 import subprocess
 import sys
 
@@ -31,10 +30,8 @@ def rows(neurons: int, density: float, rounds: int = 3) -> list[Row]:
     for rule in _rules(density):
         command = [sys.executable, "-m", "benchmarks._build", rule, str(neurons), str(density)]
         runs = [json.loads(subprocess.check_output(command)) for _ in range(rounds)]
-        graph, kernel, held = zip(*runs, strict=True)
-        for name, times in (("graph", graph), ("kernel", kernel)):
-            case = Case(f"{name}, {rule}", lambda: 0.0, neurons, density, peak_bytes=max(held))
-            table.append(row(case, list(times)))
+        for name, times in zip(("graph", "kernel"), zip(*runs, strict=True), strict=True):
+            table.append(row(Case(f"{name}, {rule}", lambda: 0.0, neurons, density), list(times)))
     return table
 
 
@@ -43,10 +40,11 @@ def main():
     ctrnn.keep_memory()
     sheet, key = ctrnn.Config(neurons=neurons).sheet(), jr.key(0)
     built = []
-    graph_seconds = seconds(lambda: built.append(_rules(density)[rule](sheet, key=key)))
-    kernel_seconds = seconds(lambda: ctrnn.choose_kernel(built[0]))
-    held = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps([graph_seconds, kernel_seconds, held]))
+    times = [
+        seconds(lambda: built.append(_rules(density)[rule](sheet, key=key)) or built),
+        seconds(lambda: ctrnn.choose_kernel(built[0])),
+    ]
+    print(json.dumps(times))
 
 
 if __name__ == "__main__":

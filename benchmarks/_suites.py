@@ -63,7 +63,7 @@ def large(options: Options) -> list[Row]:
 
 
 def first(options: Options) -> list[Row]:
-    """The first step of the command's defaults: compilation."""
+    """The first step of each program of the command's defaults, compilation included, and later ones."""
     del options
     return _first.rows()
 
@@ -125,12 +125,16 @@ def sweep(options: Options) -> list[Row]:
     )
     shapes = dict.fromkeys(base._replace(**{axis: x}) for axis, xs in changes.items() for x in xs)
     dense = {shape: shape._replace(density=1.0) for shape in shapes}
-    scans = {shape: scan(shape) for shape in dict.fromkeys(dense.values())}
-    cases = [*scans.values(), *map(network, shapes)]
-    table = in_turns(cases, options.rounds)  # all of them together, so that curves are smooth
-    hand = dict(zip(scans, table, strict=False))
-    ours = zip(shapes, table[len(scans) :], strict=True)
-    return [*hand.values(), *(versus(record, hand[dense[shape]]) for shape, record in ours)]
+    cases = {}  # ours after the scan of the same size, which does not depend on the density
+    for shape in shapes:
+        cases.setdefault(dense[shape], scan(dense[shape]))
+        cases[shape] = network(shape)
+    # All of them together, so that curves are smooth.
+    table = dict(zip(cases, in_turns([*cases.values()], options.rounds), strict=True))
+    return [
+        versus(record, table[dense[shape]]) if shape in dense else record
+        for shape, record in table.items()
+    ]
 
 
 SUITES: dict[str, Callable[[Options], list[Row]]] = dict(

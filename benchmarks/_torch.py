@@ -11,11 +11,11 @@ from ._measure import Case
 from ._step import INPUTS, OUTPUTS, RULES, Shape
 
 _LOOP = Path(__file__).with_name("_torch_loop.py")
-# The peer keeps the memory that it frees, as the others here do, and its threads sleep when they wait:
-# on a busy machine two that spin wait for each other for seconds.
+# The peer keeps the memory that it frees, as the others here do (glibc 2.35 or newer), and its threads
+# sleep when they wait: on a busy machine two that spin wait for each other for seconds.
 _SETTINGS = dict(
     OMP_WAIT_POLICY="passive",
-    GLIBC_TUNABLES="glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=68719476736",
+    GLIBC_TUNABLES="glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=68719476736",
 )
 
 

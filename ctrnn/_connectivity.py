@@ -143,7 +143,7 @@ class Rewired(AbstractConnectivity):
         """Draws the graph. See [`ctrnn.AbstractConnectivity.__call__`][]."""
         rng, size = _generator(key), space.size
         local = _nearest(space, _fan_in(self.density, size), rng)
-        numbers = np.min_scalar_type(-(size**2))  # half of the usual 64 bits are half of the time
+        numbers = np.min_scalar_type(-(size**2))  # 32 bits, where they do, take half the time of 64
         codes = np.asarray(local.targets).astype(numbers) * size + np.asarray(local.sources)
         # Where most pairs have a synapse few swaps are free; the absent ones can be rewired instead.
         crowded = local.density > 0.5
@@ -278,6 +278,7 @@ def _exchange(codes, size: int, rng: np.random.Generator):
     proposed = np.concatenate([first + swap, second - swap])
     # What is there (place 0) and what is proposed (its place) in one sort of plain numbers, which
     # in NumPy takes a fraction of an argsort or a search: those that clash are then side by side.
+    # (63 bits do for 4 % of the synapses of 100,000 neurons.)
     shift = len(codes).bit_length()
     everything = np.concatenate([codes, proposed]).astype(np.int64) << shift
     everything[len(codes) :] |= np.arange(1, len(proposed) + 1)

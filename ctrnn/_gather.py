@@ -71,12 +71,11 @@ def _lists(owners, others, synapses, size, room):
     most = max(int(fans.max()), room)
     passes = max(2, -(-most // _GROUP))
     group = -(-most // passes)
-    neurons = np.tile(np.arange(size, dtype=np.int32), (passes * group, 1))
-    by = np.full((passes * group, size), len(owners), np.int32)
-    rank = np.arange(len(owners)) - np.repeat(np.cumsum(fans) - fans, fans)
-    neurons[rank, owners], by[rank, owners] = others, synapses
-    shape = passes, group, size
-    return jnp.asarray(neurons.reshape(shape)), jnp.asarray(by.reshape(shape))
+    neurons = np.tile(np.arange(size, dtype=np.int32)[:, None], passes * group)
+    by = np.full((size, passes * group), len(owners), np.int32)
+    present = np.arange(passes * group) < fans[:, None]  # lists come one after the other
+    neurons[present], by[present] = others, synapses
+    return [jnp.asarray(x.T.reshape(passes, group, size)) for x in (neurons, by)]
 
 
 def _rows(array: Float[Array, "neurons ..."], neurons: Int32[Array, "..."]):
@@ -124,8 +123,8 @@ def _sums(heard, delta, rates):
             for term in range(steps * strips):
                 total = total + delta[:, None, term] * _rows(rates[:, term], places)
             # Carried to the next round, for a carry is stored: used where it is fetched, XLA may
-            # fetch it anew for each term and neighbour, at 7 times the cost. (After the last chunk,
-            # the last again, for nobody.)
+            # fetch it anew for each term and neighbour, at 7 times the cost. (The fetch after the
+            # last chunk is clamped to the last, and unused.)
             return total, fetch(chunk + 1)
 
         total = jnp.zeros((*places.shape, lanes), jnp.result_type(delta, rates))

@@ -1,5 +1,6 @@
 """One solve: a network, its input path and a grid of times become a trajectory."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -152,9 +153,8 @@ def _fixed(network, path, times, context, y0, integration, key):
     else:
         solver = solver_named(integration.solver, tau)
         if isinstance(solver, diffrax.AbstractRungeKutta):
-            # Diffrax's loop over stages is for reverse mode alone unless it says otherwise.
-            bounded = dict(is_leaf=lambda kind: kind is None)
-            solver = eqx.tree_at(lambda s: s.scan_kind, solver, "bounded", **bounded)
+            # Diffrax's loop over stages is for reverse mode alone unless told otherwise.
+            solver = dataclasses.replace(solver, scan_kind="bounded")
         field = vector_field(network, path, drive, _plain)
 
         def step(y, xs):
@@ -236,8 +236,10 @@ def _adaptive(network, path, times, context, y0, integration, key):
 
 
 def _plain(kernel, layout, rates):
-    """`apply` for forward mode, which a custom VJP does not have."""
-    return kernel.product(layout, rates)
+    """`apply` for forward mode, which a custom VJP does not have. In reverse, rows are fetched anew:
+    those of all neighbours at all steps would fill the memory.
+    """
+    return jax.checkpoint(kernel.product)(layout, rates)
 
 
 def _readout(network, states):

@@ -3,7 +3,7 @@ import sys
 
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8  # of mallopt(3)
 _HUGEPAGE = 14  # of madvise(2)
-_PAGE = 2**21  # a huge page in bytes
+_PAGE = 2**21  # bytes of a large page on x86-64; elsewhere it aligns, no more
 
 
 def keep_memory(mebibytes: int = 1024) -> bool:
@@ -13,15 +13,18 @@ def keep_memory(mebibytes: int = 1024) -> bool:
     XLA asks for the temporary memory of a training step anew at every step, and beyond 32 MiB glibc
     takes it from the system and returns it each time: pages of 4 KiB that the system must find and fill
     with zeros, up to a quarter of the time of a step. Call it before JAX computes anything: memory of
-    threads that have begun is not kept.
+    threads that have begun is not kept. From then on the process never shrinks, all its threads share
+    one heap, and nothing undoes it. An allocator preloaded in the place of glibc's is left as it is.
 
     **Arguments:**
 
-    - `mebibytes`: how much to reserve in large pages. It is taken from the system when it is used.
+    - `mebibytes`: how much to ask for in large pages, which Linux gives unless its
+        `transparent_hugepage` is `never`. It counts as virtual memory at once, and is taken when it is
+        used; what is needed beyond it is kept in small pages.
 
     **Returns:**
 
-    Whether memory is kept.
+    Whether glibc keeps memory.
 
     !!! example
 
@@ -38,6 +41,7 @@ def keep_memory(mebibytes: int = 1024) -> bool:
     # One heap, never a mapping of its own for a large piece, never returned.
     options = {_MMAP_MAX: 0, _TRIM_THRESHOLD: -1, _ARENA_MAX: 1}
     kept = all([libc.mallopt(option, value) for option, value in options.items()])
+    # The heap grows once, so that there is something to ask large pages for.
     libc.sbrk.restype = libc.malloc.restype = ctypes.c_void_p
     before = libc.sbrk(ctypes.c_ssize_t(0))
     libc.free(ctypes.c_void_p(libc.malloc(ctypes.c_size_t(mebibytes * 2**20))))

@@ -34,8 +34,8 @@ def choose_kernel(graph: Graph, backend: str | None = None) -> AbstractKernel:
     **Returns:**
 
     [`ctrnn.DenseKernel`][] if every synapse is there, [`ctrnn.DiagonalKernel`][] for autapses
-    alone, [`ctrnn.GatherKernel`][] for a graph that is sparse (on accelerators: and too large for
-    a matrix), else [`ctrnn.MaskedKernel`][].
+    alone, [`ctrnn.GatherKernel`][] if every neuron hears and is heard by few (on accelerators: and
+    the graph is too large for a matrix), else [`ctrnn.MaskedKernel`][].
 
     !!! example
 
@@ -45,13 +45,13 @@ def choose_kernel(graph: Graph, backend: str | None = None) -> AbstractKernel:
         ```
     """
     backend = jax.default_backend() if backend is None else backend
-    # The lists of all neurons are as long as the longest: a hub makes a sparse graph's lists dense.
-    longest = max(int(graph.fan_in.max()), int(graph.fan_out.max()))
-    sparse = longest < _SPARSE * graph.size
     if graph.synapses == graph.size**2:
         return DenseKernel(graph)
     if bool((graph.targets == graph.sources).all()):
         return DiagonalKernel(graph)
+    # The lists of all neurons are as long as the longest: a hub makes a sparse graph's lists dense.
+    longest = max(int(graph.fan_in.max()), int(graph.fan_out.max()))
+    sparse = longest < _SPARSE * graph.size
     if sparse and (backend == "cpu" or graph.size > _ACCELERATOR_NEURONS):
         return GatherKernel(graph)
     return MaskedKernel(graph)

@@ -10,7 +10,7 @@ import pytest
 
 import ctrnn
 from benchmarks import __main__ as command
-from benchmarks import _step, plots
+from benchmarks import _build, _step, _suites, plots
 from benchmarks._measure import Case, in_turns, versus
 
 ROW = {
@@ -81,3 +81,32 @@ def test_plots_are_drawn_from_a_file_of_rows(measured, tmp_path):
     plots.draw(measured, tmp_path)
     drawn = sorted(file.name for file in tmp_path.glob("scaling-*.png"))
     assert drawn == ["scaling-memory.png", "scaling-time.png"]
+
+
+def test_a_sweep_holds_each_network_against_the_scan_of_its_size(monkeypatch):
+    def fake(name, seconds):
+        return lambda shape: Case(name, lambda: seconds(shape), *shape)
+
+    monkeypatch.setattr(
+        _suites, "scan", fake("scan, dense", lambda s: s.neurons * s.batch * s.steps)
+    )
+    monkeypatch.setattr(_suites, "network", fake("ctrnn, locality", lambda s: s.density))
+    table = _suites.sweep(_suites.Options(rounds=1))
+    assert (
+        sum(row["against"] is None for row in table) == 13
+    )  # five sizes of three axes, one shared
+    for row in table:
+        if row["against"] is not None:
+            scan = row["neurons"] * row["batch"] * row["steps"]
+            assert row["ratio"] == pytest.approx(row["density"] / scan)
+    for axis in plots.AXES:
+        pairs = plots.series(table, axis)
+        assert [ours[axis] for ours, _ in pairs] == sorted({ours[axis] for ours, _ in pairs})
+        assert len(pairs) == 5
+
+
+def test_building_is_measured_rule_by_rule():
+    table = _build.rows(36, 0.25, rounds=1)
+    assert [row["name"] for row in table][:2] == ["graph, locality", "kernel, locality"]
+    assert len(table) == 8
+    assert all(row["median_seconds"] > 0 for row in table)

@@ -230,6 +230,7 @@ def test_focus_draws_the_tasks_that_fail(error, shares):
         (dict(clip=math.inf), "clip = inf"),
         (dict(seed=2**32), "seed = 4294967296"),
         (dict(kernel="dense"), "connectivity dense"),
+        (dict(kernel="diagonal"), "connectivity autapse"),
         (dict(tasks="my:battery", conventions="reference"), "its own conventions"),
     ],
 )
