@@ -74,7 +74,8 @@ def hand_written(p, inputs):
     `x @ W.T` in a `lax.scan`, the rule among the inputs.
 
     The products with the inputs, taken out of the scan and made in one, save nothing: what they
-    gain (0 to 8 %) goes into memory that is asked for anew in every step.
+    gain (0 to 8 %) went into memory that was asked for anew in every step. (Not measured with memory
+    kept, see `ctrnn.keep_memory`.)
     """
 
     def step(rates, inputs):

@@ -239,7 +239,7 @@ def _plain(kernel, layout, rates):
     """`apply` for forward mode, which a custom VJP does not have. In reverse, rows are fetched anew:
     those of all neighbours at all steps would fill the memory.
     """
-    return jax.checkpoint(kernel.product)(layout, rates)
+    return eqx.filter_checkpoint(kernel.product)(layout, rates)
 
 
 def _readout(network, states):
