@@ -39,7 +39,6 @@ def _machine() -> dict[str, Any]:
         cores=os.cpu_count(),
         devices=[str(device) for device in jax.devices()],
         load=load,
-        command=sys.argv[1:],
         settings={k: v for k, v in os.environ.items() if k.startswith(_SETTINGS)},
         gemm_flops_per_second=gemm_rate(),
     )
@@ -99,7 +98,8 @@ def main(
         _sizes(sizes), _sizes(large), density, batch, steps, large_steps, rounds, python
     )
     kept = ctrnn.keep_memory()
-    machine, versions = _machine() | dict(memory_kept=kept), _versions(python)
+    machine = _machine() | dict(memory_kept=kept, suites=chosen, rounds=rounds)
+    versions = _versions(python)
     if versions["torch"] is None:
         print("PyTorch is not there, so its rows are left out: pip install 'ctrnn-jax[benchmark]'")
     print(f"{'':44s}neurons  batch  steps  dens.      ms      MiB  ratio")

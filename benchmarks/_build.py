@@ -39,11 +39,13 @@ def main():
     rule, neurons, density = sys.argv[1], sys.argv[2], float(sys.argv[3])
     ctrnn.keep_memory()
     sheet, key = ctrnn.Config(neurons=neurons).sheet(), jr.key(0)
-    built = []
-    times = [
-        seconds(lambda: built.append(_rules(density)[rule](sheet, key=key)) or built),
-        seconds(lambda: ctrnn.choose_kernel(built[0])),
-    ]
+    built = {}
+
+    def draw():
+        built["graph"] = _rules(density)[rule](sheet, key=key)
+        return built
+
+    times = seconds(draw), seconds(lambda: ctrnn.choose_kernel(built["graph"]))
     print(json.dumps(times))
 
 

@@ -278,7 +278,7 @@ def _exchange(codes, size: int, rng: np.random.Generator):
     proposed = np.concatenate([first + swap, second - swap])
     # What is there (place 0) and what is proposed (its place) in one sort of plain numbers, which
     # in NumPy takes a fraction of an argsort or a search: those that clash are then side by side.
-    # (63 bits do for 4 % of the synapses of 100,000 neurons.)
+    # (Code and place fit 63 bits for up to 100,000 neurons with 4 % of all synapses.)
     shift = len(codes).bit_length()
     everything = np.concatenate([codes, proposed]).astype(np.int64) << shift
     everything[len(codes) :] |= np.arange(1, len(proposed) + 1)

@@ -236,9 +236,7 @@ def _adaptive(network, path, times, context, y0, integration, key):
 
 
 def _plain(kernel, layout, rates):
-    """`apply` for forward mode, which a custom VJP does not have. In reverse, rows are fetched anew:
-    those of all neighbours at all steps would fill the memory.
-    """
+    """`apply` for forward mode, which a custom VJP does not have; in reverse, rows are fetched anew."""
     return eqx.filter_checkpoint(kernel.product)(layout, rates)
 
 
