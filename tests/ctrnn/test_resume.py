@@ -214,10 +214,10 @@ def test_a_newer_format_and_another_network_are_refused(run, start):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 300 kB."""
+    """A file system of 600 kB, twice what the run below takes with a checkpoint being written."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "none", str(disk)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "none", str(disk)]
     try:
         subprocess.run(mount, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
@@ -230,7 +230,7 @@ def small_disk(tmp_path):
 def test_a_full_disk_and_a_read_only_one(small_disk, tmp_path):
     folder = small_disk / "run"
     begin(folder, 30)
-    (small_disk / "filler").write_bytes(bytes(180_000))
+    (small_disk / "filler").write_bytes(bytes(480_000))
     process = command(tmp_path / "x", "--resume", folder)
     said, _ = process.communicate(timeout=300)
     assert process.returncode == 1 and "Traceback" not in said, said
