@@ -6,6 +6,14 @@ from jaxtyping import Array, Bool, Float, Int32
 from ._space import AbstractSpace
 
 
+def numbered(sources, targets, size: int) -> np.ndarray:
+    """The number of each synapse, `target * size + source`, of 32 bits where these suffice."""
+    numbers = np.asarray(targets).astype(np.min_scalar_type(-(size**2)))
+    numbers *= size
+    numbers += np.asarray(sources).astype(numbers.dtype, copy=False)
+    return numbers
+
+
 class Graph(eqx.Module):
     """Who hears whom: a list of synapses, with no weights yet. Synapse `s` carries
     the rate of neuron `sources[s]` to neuron `targets[s]`.
@@ -48,8 +56,9 @@ class Graph(eqx.Module):
                 raise ValueError(f"{name} must be between 0 and {size - 1}, as size={size}.")
         if space is not None and space.size != size:
             raise ValueError(f"The space has {space.size} neurons but the graph has {size}.")
-        synapses = np.sort(targets.astype(np.int64) * size + sources)
-        if (np.diff(synapses) == 0).any():
+        synapses = numbered(sources, targets, size)
+        synapses.sort()
+        if (synapses[1:] == synapses[:-1]).any():
             raise ValueError("A pair of neurons may have one synapse in each direction, not two.")
         targets, sources = np.divmod(synapses, size)
         self.sources = jnp.asarray(sources.astype(np.int32))

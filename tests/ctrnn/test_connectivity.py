@@ -186,11 +186,20 @@ def test_impossible_graphs_are_refused(make, message):
 
 
 @pytest.mark.slow
-def test_memory_follows_the_synapses():
+@pytest.mark.parametrize(
+    "rule",
+    [
+        ctrnn.Locality(0.01),
+        ctrnn.Locality(0.01, ctrnn.Gaussian(0.15)),
+        ctrnn.RandomSparse(0.01),
+        ctrnn.Rewired(0.01),
+    ],
+)
+def test_memory_follows_the_synapses(rule):
     sheet = ctrnn.Sheet(64, 64)
     tracemalloc.start()
-    graph = ctrnn.Locality(0.01)(sheet, key=jr.key(0))
+    graph = rule(sheet, key=jr.key(0))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert graph.synapses == 41 * sheet.size
+    assert graph.synapses == pytest.approx(0.01 * sheet.size**2, rel=0.01)
     assert peak < sheet.size**2  # less than one byte for each pair of neurons
