@@ -1,10 +1,11 @@
 """Building a network's wiring: the graph, and the kernel made of it.
 
 `python -m benchmarks._build RULE NEURONS DENSITY` is a process that has built nothing, and writes the
-seconds of the graph and of the kernel as JSON.
+seconds of the graph and of the kernel, and the bytes that the process grew by in each, as JSON.
 """
 
 import json
+import resource
 import subprocess
 import sys
 
@@ -30,8 +31,10 @@ def rows(neurons: int, density: float, rounds: int = 3) -> list[Row]:
     for rule in _rules(density):
         command = [sys.executable, "-m", "benchmarks._build", rule, str(neurons), str(density)]
         runs = [json.loads(subprocess.check_output(command)) for _ in range(rounds)]
-        for name, times in zip(("graph", "kernel"), zip(*runs, strict=True), strict=True):
-            table.append(row(Case(f"{name}, {rule}", lambda: 0.0, neurons, density), list(times)))
+        for name, measured in zip(("graph", "kernel"), zip(*runs, strict=True), strict=True):
+            times, grown = zip(*measured, strict=True)
+            case = Case(f"{name}, {rule}", lambda: 0.0, neurons, density, peak_bytes=max(grown))
+            table.append(row(case, list(times)))
     return table
 
 
@@ -41,12 +44,24 @@ def main():
     sheet, key = ctrnn.Config(neurons=neurons).sheet(), jr.key(0)
     built = {}
 
-    def draw():
+    def graph():
         built["graph"] = _rules(density)[rule](sheet, key=key)
         return built
 
-    times = seconds(draw), seconds(lambda: ctrnn.choose_kernel(built["graph"]))
-    print(json.dumps(times))
+    def kernel():
+        return ctrnn.choose_kernel(built["graph"])
+
+    print(json.dumps([_measured(work) for work in (graph, kernel)]))
+
+
+def _measured(work) -> tuple[float, int]:
+    before = _largest()
+    return seconds(work), _largest() - before
+
+
+def _largest() -> int:
+    """The most bytes that this process has held. (Linux counts in KiB.)"""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """The first training step of the command's defaults, compilation included, then some more.
 
-`python -m benchmarks._first DT STEPS keep` is a process that has compiled nothing, and writes the
-seconds of each step, the first among them, as JSON. DT is the solver's step in ms; with `return`, not
-`keep`, memory that is freed goes back to the system.
+`python -m benchmarks._first DT STEPS keep DEVICES` is a process that has compiled nothing, and writes
+the seconds of each step, the first among them, as JSON. DT is the solver's step in ms; with `return`,
+not `keep`, memory that is freed goes back to the system.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -40,23 +41,33 @@ def rows(rounds: int = 3, steps: int = 5) -> list[Row]:
     return table
 
 
-def memory_rows(rounds: int = 5, steps: int = 20) -> list[Row]:
+def memory_rows(rounds: int = 5) -> list[Row]:
     """Two rows of steps of the finer program: memory given back, and kept by [`ctrnn.keep_memory`][]."""
-    config = ctrnn.Config()
-    size = config.sheet().size, config.sparsity, config.batch_size
-
-    def case(name: str, mode: str) -> Case:
-        def run() -> float:
-            return statistics.median(_process(config.dt, steps, mode)[1:])
-
-        return Case(f"default training step, memory {name}", run, *size)
-
-    returned, kept = in_turns([case("given back", "return"), case("kept", "keep")], rounds)
+    cases = [_later("memory given back", "return"), _later("memory kept", "keep")]
+    returned, kept = in_turns(cases, rounds)
     return [returned, versus(kept, returned)]
 
 
-def _process(dt: float, steps: int, mode: str) -> list[float]:
-    command = [sys.executable, "-m", "benchmarks._first", str(dt), str(steps), mode]
+def device_rows(rounds: int = 5) -> list[Row]:
+    """Two rows of steps of the finer program: one device, and one for each core (4 at most)."""
+    most = min(4, os.cpu_count() or 1)
+    cases = [_later("1 device", "keep"), _later(f"{most} devices", "keep", most)]
+    one, more = in_turns(cases, rounds)
+    return [one, versus(more, one)]
+
+
+def _later(name: str, mode: str, devices: int = 1, steps: int = 20) -> Case:
+    config = ctrnn.Config()
+
+    def run() -> float:
+        return statistics.median(_process(config.dt, steps, mode, devices)[1:])
+
+    size = config.sheet().size, config.sparsity, config.batch_size
+    return Case(f"default training step, {name}", run, *size)
+
+
+def _process(dt: float, steps: int, mode: str, devices: int = 1) -> list[float]:
+    command = [sys.executable, "-m", "benchmarks._first", *map(str, (dt, steps, mode, devices))]
     return json.loads(subprocess.check_output(command))
 
 
@@ -64,6 +75,8 @@ def main():
     if sys.argv[3] == "keep" and not ctrnn.keep_memory():
         sys.exit("Memory can be kept on Linux with glibc alone.")
     jax.config.update("jax_enable_compilation_cache", False)
+    devices = int(sys.argv[4])
+    ctrnn.split_cpu(devices)
     config = ctrnn.Config()
     battery = tasks.Battery.named(config.tasks)
     network = config.network(battery.in_size, len(battery.names), battery.out_size, key=jr.key(0))
@@ -75,6 +88,7 @@ def main():
         integration=config.integration(float(sys.argv[1])),
         decision_weight=config.decision_weight,
         focus=config.focus,
+        mesh=ctrnn.device_mesh(devices, config),
     )
     state = [ctrnn.start_training(network, optimiser, len(battery.names), key=jr.key(1))]
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from . import _battery, _build, _first, _kernels, _replicates, _torch
 from ._measure import Case, Row, in_turns, row, seconds, versus
-from ._step import Shape, network, scan
+from ._step import Shape, diffeqsolve, network, peer
 
 _DENSER = 0.08, 0.12, 0.16, 0.24
 
@@ -36,19 +36,21 @@ class Options(NamedTuple):
 
 
 def step(options: Options) -> list[Row]:
-    """A training step: ours, dense and local, against the scan; and against PyTorch if it is there."""
+    """A training step: ours, dense and local, and Diffrax's, against the scan; ours against PyTorch
+    if it is there.
+    """
     table = []
     for neurons in options.sizes:
         shape = options.shape(neurons)
         with contextlib.ExitStack() as stack:
-            cases = [scan(shape), network(shape, "dense"), network(shape)]
+            cases = [peer(shape), peer(shape, diffeqsolve), network(shape, "dense"), network(shape)]
             if _torch.version(options.python) is not None:
                 cases += [
                     stack.enter_context(_torch.loop(shape, threads, options.python))
                     for threads in (1, 2)
                 ]
-            hand, dense, local, *peers = in_turns(cases, options.turns(neurons))
-        table += [hand, versus(dense, hand), versus(local, hand), *peers]
+            hand, theirs, dense, local, *peers = in_turns(cases, options.turns(neurons))
+        table += [hand, *(versus(row, hand) for row in (theirs, dense, local)), *peers]
         if peers:
             best = min(peers, key=lambda peer: peer["median_seconds"])
             table.append(versus(local, best))
@@ -71,6 +73,11 @@ def first(options: Options) -> list[Row]:
 def memory(options: Options) -> list[Row]:
     """Training steps with the memory that they free kept or given back."""
     return _first.memory_rows(options.rounds)
+
+
+def devices(options: Options) -> list[Row]:
+    """Training steps with the batch shared by as many devices as there are cores, up to 4."""
+    return _first.device_rows(options.rounds)
 
 
 def build(options: Options) -> list[Row]:
@@ -127,7 +134,7 @@ def sweep(options: Options) -> list[Row]:
     dense = {shape: shape._replace(density=1.0) for shape in shapes}
     cases = {}  # ours after the scan of the same size, which does not depend on the density
     for shape in shapes:
-        cases.setdefault(dense[shape], scan(dense[shape]))
+        cases.setdefault(dense[shape], peer(dense[shape]))
         cases[shape] = network(shape)
     # All of them together, so that curves are smooth.
     table = dict(zip(cases, in_turns([*cases.values()], options.rounds), strict=True))
@@ -142,6 +149,7 @@ SUITES: dict[str, Callable[[Options], list[Row]]] = dict(
     large=large,
     first=first,
     memory=memory,
+    devices=devices,
     build=build,
     kernels=kernels,
     crossover=crossover,

@@ -83,7 +83,8 @@ class Locality(AbstractConnectivity):
         """Draws the graph. See [`ctrnn.AbstractConnectivity.__call__`][]."""
         rng = _generator(key)
         if self.kernel is None:
-            return _nearest(space, _fan_in(self.density, space.size), rng)
+            targets, sources = _nearest(space, _fan_in(self.density, space.size), rng)
+            return Graph(sources, targets, space.size, space)
         return _by_distance(space, max(1, round(self.density * space.size**2)), self.kernel, rng)
 
 
@@ -144,10 +145,10 @@ class Rewired(AbstractConnectivity):
     def __call__(self, space: AbstractSpace, *, key: PRNGKeyArray) -> Graph:
         """Draws the graph. See [`ctrnn.AbstractConnectivity.__call__`][]."""
         rng, size = _generator(key), space.size
-        local = _nearest(space, _fan_in(self.density, size), rng)
-        codes = numbered(local.sources, local.targets, size)
+        targets, sources = _nearest(space, _fan_in(self.density, size), rng)
+        codes = np.sort(numbered(sources, targets, size))
         # Where most pairs have a synapse few swaps are free; the absent ones can be rewired instead.
-        crowded = local.density > 0.5
+        crowded = len(codes) > size**2 / 2
         if crowded:
             codes = np.setdiff1d(np.arange(size**2), codes)
         wanted, swapped, accepted = 2 * len(codes), 0, 1
@@ -214,7 +215,8 @@ def _generator(key: PRNGKeyArray) -> np.random.Generator:
     return np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
 
 
-def _nearest(space: AbstractSpace, k: int, rng: np.random.Generator) -> Graph:
+def _nearest(space: AbstractSpace, k: int, rng: np.random.Generator):
+    """The targets and sources of the `k` nearest synapses of every neuron."""
     # Ask for more neighbours until all that tie with the k-th are among them.
     candidates = k
     while True:
@@ -226,7 +228,7 @@ def _nearest(space: AbstractSpace, k: int, rng: np.random.Generator) -> Graph:
     sources = np.empty((space.size, k), np.int32)
     for rows in _blocks(space.size, candidates):
         sources[rows] = _choose(indices[rows], distances[rows], k, rows.start, rng)
-    return Graph(sources.ravel(), np.repeat(np.arange(space.size), k), space.size, space)
+    return np.repeat(np.arange(space.size, dtype=np.int32), k), sources.ravel()
 
 
 def _choose(indices, distances, k: int, first: int, rng: np.random.Generator):
@@ -250,38 +252,47 @@ def _by_distance(
     rng: np.random.Generator,
 ) -> Graph:
     # The synapses with the smallest E / kernel(d), E ~ Exponential(1), are the weighted draw
-    # without replacement. They are found a block of targets at a time, and the pool is cut back
-    # whenever it is full, so that memory follows the synapses.
+    # without replacement. So that memory follows the synapses, a sample of pairs says what about half
+    # as many again as are wanted will not exceed, and the others are forgotten as they are drawn.
     positions, size = space.positions.T.astype(np.float32), space.size
     box = np.asarray(space.box or (np.inf,) * len(positions), np.float32)
-    blocks = _blocks(size, size)
-    room = min(2 * synapses, size**2) + blocks[0].stop * size
-    times, codes = np.empty(room, np.float32), np.empty(room, np.min_scalar_type(size**2))
-    limit, count = np.float32(np.inf), 0
-    for rows in blocks:
+
+    def odds(targets, sources):
         square = np.float32(0)
         for place, period in zip(positions, box, strict=True):
-            gap = np.abs(place[rows, None] - place)
+            gap = np.abs(place[targets] - place[sources])
             square = square + np.minimum(gap, period - gap) ** 2
-        odds = kernel(np.sqrt(square))
-        with np.errstate(divide="ignore", over="ignore"):
-            drawn = rng.standard_exponential(odds.shape, np.float32) / odds
-        found = np.flatnonzero(drawn <= limit)
-        end = count + len(found)
-        times[count:end], codes[count:end] = drawn.ravel()[found], found + rows.start * size
-        count = end
-        if count > 2 * synapses or rows.stop == size:
-            limit = np.partition(times[:count], synapses - 1)[synapses - 1]
-            kept = times[:count] <= limit
-            count = np.count_nonzero(kept)
-            times[:count], codes[:count] = times[: len(kept)][kept], codes[: len(kept)][kept]
-    if not np.isfinite(limit):
+        return kernel(np.sqrt(square))
+
+    def below(limit):
+        pool = list[tuple[np.ndarray, np.ndarray]]()
+        for rows in _blocks(size, size):
+            here = odds((rows, None), slice(None))
+            # -log(1 - U) is an E, and at least U, whose first 24 bits rule out most pairs.
+            bits = rng.random(here.shape, np.float32)
+            found = np.flatnonzero(bits <= limit * here)
+            uniform = bits.ravel()[found] + rng.random(len(found)) / 2**24
+            times = -np.log1p(-uniform) / here.ravel()[found]
+            codes = (found + rows.start * size).astype(np.min_scalar_type(-(size**2)))
+            pool.append((times.astype(np.float32), codes))
+        return (np.concatenate(parts) for parts in zip(*pool, strict=True))
+
+    with np.errstate(all="ignore"):  # odds may be 0, and E over them infinite
+        sample = odds(*rng.integers(size, size=(2, 2**18)))
+        expected = min(1.0, (1.5 * synapses + 100) / size**2)
+        limit = rng.standard_exponential(sample.shape, np.float32) / sample
+        limit = np.quantile(limit, expected, method="higher") if expected < 1 else np.inf
+        times, codes = below(limit)
+        while len(times) < synapses and limit < np.inf:
+            limit = 2 * limit
+            times, codes = below(limit)
+    if len(times) < synapses:
         raise ValueError(
             f"The distance kernel is too narrow for {synapses} synapses among {size} neurons: "
             "widen it or lower the density."
         )
-    tied = np.flatnonzero(times[:count] == limit)
-    targets, sources = np.divmod(np.delete(codes[:count], tied[: count - synapses]), size)
+    chosen = np.argpartition(times, synapses - 1)[:synapses]
+    targets, sources = np.divmod(codes[chosen], size)
     return Graph(sources, targets, size, space)
 
 

@@ -19,7 +19,8 @@ ROW = {
 }
 
 
-def test_the_scan_written_by_hand_solves_the_same_equation():
+@pytest.mark.parametrize("peer", [_step.hand_written, _step.diffeqsolve])
+def test_peers_solve_the_same_equation(peer):
     graph = ctrnn.Dense()(ctrnn.Sheet(4, 5), key=jr.key(0))
     sizes = _step.INPUTS, _step.RULES, _step.OUTPUTS
     model = ctrnn.RateNetwork(graph, *sizes, tau=_step.TAU, key=jr.key(1))
@@ -32,7 +33,7 @@ def test_the_scan_written_by_hand_solves_the_same_equation():
         output_bias=model.output_bias,
     )
     rules = jnp.broadcast_to(rule, (7, *rule.shape))
-    theirs = _step.hand_written(parameters, jnp.concatenate([inputs, rules], -1))
+    theirs = peer(parameters, jnp.concatenate([inputs, rules], -1))
     np.testing.assert_allclose(_step.solve(model, inputs, rule).outputs, theirs, atol=1e-5)
 
 
@@ -62,8 +63,9 @@ def test_the_command_writes_a_row_for_each_measurement(measured):
     written = json.loads(measured.read_text())
     assert set(written) == {"machine", "versions", "rows"}
     names = [(row["name"], row["neurons"]) for row in written["rows"]]
-    ours = [("ctrnn, dense", 16), ("ctrnn, locality", 16)]
-    assert names == [("scan, dense", 16), *ours, *ours[1:], ("ctrnn, locality", 36)]
+    dense = [("scan, dense", 16), ("Diffrax, dense", 16), ("ctrnn, dense", 16)]
+    local = ("ctrnn, locality", 16)
+    assert names == [*dense, local, local, ("ctrnn, locality", 36)]
     for row in written["rows"]:
         assert set(row) == ROW
         assert row["median_seconds"] == statistics.median(row["raw_seconds"]) > 0
@@ -88,7 +90,7 @@ def test_a_sweep_holds_each_network_against_the_scan_of_its_size(monkeypatch):
         return lambda shape: Case(name, lambda: seconds(shape), *shape)
 
     monkeypatch.setattr(
-        _suites, "scan", fake("scan, dense", lambda s: s.neurons * s.batch * s.steps)
+        _suites, "peer", fake("scan, dense", lambda s: s.neurons * s.batch * s.steps)
     )
     monkeypatch.setattr(_suites, "network", fake("ctrnn, locality", lambda s: s.density))
     table = _suites.sweep(_suites.Options(rounds=1))
