@@ -11,8 +11,10 @@ import statistics
 import subprocess
 import sys
 
+import equinox as eqx
 import jax
 import jax.random as jr
+from jax.sharding import NamedSharding, PartitionSpec
 
 import ctrnn
 import tasks
@@ -43,27 +45,36 @@ def rows(rounds: int = 3, steps: int = 5) -> list[Row]:
 
 def memory_rows(rounds: int = 5) -> list[Row]:
     """Two rows of steps of the finer program: memory given back, and kept by [`ctrnn.keep_memory`][]."""
-    cases = [_later("memory given back", "return"), _later("memory kept", "keep")]
+    cases = [_later_steps("memory given back", "return"), _later_steps("memory kept", "keep")]
     returned, kept = in_turns(cases, rounds)
     return [returned, versus(kept, returned)]
 
 
 def device_rows(rounds: int = 5) -> list[Row]:
-    """Two rows of steps of the finer program: one device, and one for each core (4 at most)."""
-    most = min(4, os.cpu_count() or 1)
-    cases = [_later("1 device", "keep"), _later(f"{most} devices", "keep", most)]
+    """Two rows of steps of the finer program: on one device, and with the batch shared by the CPU's
+    cores, if there are several. A share has 16 trials or more: shorter rows are fetched in vain.
+    """
+    batch = ctrnn.Config().batch_size
+    available = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
+    cores = len(available(0))
+    most = max(n for n in range(1, cores + 1) if n == 1 or (batch % n == 0 and batch // n >= 16))
+    if most == 1 or jax.default_backend() != "cpu":
+        return []
+    cases = [_later_steps("1 device", "keep"), _later_steps(f"{most} devices", "keep", most)]
     one, more = in_turns(cases, rounds)
     return [one, versus(more, one)]
 
 
-def _later(name: str, mode: str, devices: int = 1, steps: int = 20) -> Case:
+def _later_steps(name: str, mode: str, devices: int = 1, steps: int = 20) -> Case:
     config = ctrnn.Config()
+    battery = tasks.Battery.named(config.tasks)
 
     def run() -> float:
         return statistics.median(_process(config.dt, steps, mode, devices)[1:])
 
     size = config.sheet().size, config.sparsity, config.batch_size
-    return Case(f"default training step, {name}", run, *size)
+    steps_of_solve = round(battery.steps * battery.dt / config.dt)
+    return Case(f"default training step, {name}", run, *size, steps_of_solve)
 
 
 def _process(dt: float, steps: int, mode: str, devices: int = 1) -> list[float]:
@@ -78,6 +89,7 @@ def main():
     devices = int(sys.argv[4])
     ctrnn.split_cpu(devices)
     config = ctrnn.Config()
+    mesh = ctrnn.device_mesh(devices, config)
     battery = tasks.Battery.named(config.tasks)
     network = config.network(battery.in_size, len(battery.names), battery.out_size, key=jr.key(0))
     optimiser = config.optimiser()
@@ -88,9 +100,11 @@ def main():
         integration=config.integration(float(sys.argv[1])),
         decision_weight=config.decision_weight,
         focus=config.focus,
-        mesh=ctrnn.device_mesh(devices, config),
+        mesh=mesh,
     )
     state = [ctrnn.start_training(network, optimiser, len(battery.names), key=jr.key(1))]
+    if mesh is not None:
+        state = eqx.filter_shard(state, NamedSharding(mesh, PartitionSpec()))
 
     def work():
         state[0], metrics = step(state[0])

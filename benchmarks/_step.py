@@ -120,8 +120,11 @@ def diffeqsolve(p, inputs):
     return solution.ys @ p["output"].T + p["output_bias"]
 
 
-def peer(shape: Shape, outputs: Callable = hand_written) -> Case:
-    """The dense network by another's solve, `hand_written` or `diffeqsolve`, differentiated by JAX."""
+PEERS = {"scan, dense": hand_written, "Diffrax, dense": diffeqsolve}
+
+
+def peer(shape: Shape, name: str = "scan, dense") -> Case:
+    """The dense network by one of the `PEERS`, differentiated by JAX."""
     n = shape.neurons
     inputs, rule, labels = _trials(shape)
     rule = jnp.broadcast_to(rule, (shape.steps, *rule.shape))
@@ -136,9 +139,8 @@ def peer(shape: Shape, outputs: Callable = hand_written) -> Case:
 
     def loss(parameters, data):
         inputs, labels = data
-        return _loss(outputs(parameters, inputs), labels)
+        return _loss(PEERS[name](parameters, inputs), labels)
 
-    name = "scan, dense" if outputs is hand_written else "Diffrax, dense"
     data = jnp.concatenate([inputs, rule], -1), labels
     return _case(name, shape, 1.0, loss, parameters, data)
 

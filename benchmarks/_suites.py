@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from . import _battery, _build, _first, _kernels, _replicates, _torch
 from ._measure import Case, Row, in_turns, row, seconds, versus
-from ._step import Shape, diffeqsolve, network, peer
+from ._step import Shape, network, peer
 
 _DENSER = 0.08, 0.12, 0.16, 0.24
 
@@ -43,17 +43,17 @@ def step(options: Options) -> list[Row]:
     for neurons in options.sizes:
         shape = options.shape(neurons)
         with contextlib.ExitStack() as stack:
-            cases = [peer(shape), peer(shape, diffeqsolve), network(shape, "dense"), network(shape)]
+            cases = [peer(shape), peer(shape, "Diffrax, dense")]
+            cases += [network(shape, "dense"), network(shape)]
             if _torch.version(options.python) is not None:
                 cases += [
                     stack.enter_context(_torch.loop(shape, threads, options.python))
                     for threads in (1, 2)
                 ]
-            hand, theirs, dense, local, *peers = in_turns(cases, options.turns(neurons))
-        table += [hand, *(versus(row, hand) for row in (theirs, dense, local)), *peers]
-        if peers:
-            best = min(peers, key=lambda peer: peer["median_seconds"])
-            table.append(versus(local, best))
+            hand, theirs, dense, local, *loops = in_turns(cases, options.turns(neurons))
+        table += [hand, *(versus(each, hand) for each in (theirs, dense, local)), *loops]
+        if loops:
+            table.append(versus(local, min(loops, key=lambda each: each["median_seconds"])))
     return table
 
 
@@ -76,7 +76,7 @@ def memory(options: Options) -> list[Row]:
 
 
 def devices(options: Options) -> list[Row]:
-    """Training steps with the batch shared by as many devices as there are cores, up to 4."""
+    """Training steps with the batch on one device, and shared by as many as there are cores."""
     return _first.device_rows(options.rounds)
 
 

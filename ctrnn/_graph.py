@@ -1,14 +1,19 @@
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int32
+from jaxtyping import Array, Bool, Float, Int, Int32
 
 from ._space import AbstractSpace
 
 
-def numbered(sources, targets, size: int) -> np.ndarray:
-    """The number of each synapse, `target * size + source`, of 32 bits where these suffice."""
-    numbers = np.asarray(targets).astype(np.min_scalar_type(-(size**2)))
+def number_type(size: int) -> np.dtype:
+    """The smallest signed integers that can number all pairs of neurons: half as wide, half the time."""
+    return np.min_scalar_type(-(size**2))
+
+
+def numbered(sources, targets, size: int) -> Int[np.ndarray, " synapses"]:
+    """The number of each synapse, `target * size + source`."""
+    numbers = np.asarray(targets).astype(number_type(size))
     numbers *= size
     numbers += np.asarray(sources).astype(numbers.dtype, copy=False)
     return numbers

@@ -2,7 +2,10 @@
 
 import json
 import statistics
+from pathlib import Path
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -10,7 +13,7 @@ import pytest
 
 import ctrnn
 from benchmarks import __main__ as command
-from benchmarks import _build, _step, _suites, plots
+from benchmarks import _build, _first, _step, _suites, plots
 from benchmarks._measure import Case, in_turns, versus
 
 ROW = {
@@ -19,12 +22,12 @@ ROW = {
 }
 
 
-@pytest.mark.parametrize("peer", [_step.hand_written, _step.diffeqsolve])
-def test_peers_solve_the_same_equation(peer):
+@pytest.mark.parametrize("peer", _step.PEERS)
+def test_peers_solve_the_same_equation_and_go_down_the_same_gradient(peer):
     graph = ctrnn.Dense()(ctrnn.Sheet(4, 5), key=jr.key(0))
     sizes = _step.INPUTS, _step.RULES, _step.OUTPUTS
     model = ctrnn.RateNetwork(graph, *sizes, tau=_step.TAU, key=jr.key(1))
-    inputs, rule, _ = _step._trials(_step.Shape(20, batch=3, steps=7))
+    inputs, rule, labels = _step._trials(_step.Shape(20, batch=3, steps=7))
     parameters = dict(
         recurrent=model.weights.reshape(20, 20),
         input=jnp.concatenate([model.input_weights, model.context_weights], 1),
@@ -32,9 +35,25 @@ def test_peers_solve_the_same_equation(peer):
         output=model.output_weights,
         output_bias=model.output_bias,
     )
-    rules = jnp.broadcast_to(rule, (7, *rule.shape))
-    theirs = peer(parameters, jnp.concatenate([inputs, rules], -1))
-    np.testing.assert_allclose(_step.solve(model, inputs, rule).outputs, theirs, atol=1e-5)
+    both = jnp.concatenate([inputs, jnp.broadcast_to(rule, (7, *rule.shape))], -1)
+
+    def theirs(parameters):
+        outputs = _step.PEERS[peer](parameters, both)
+        return _step._loss(outputs, labels), outputs
+
+    def ours(model):
+        outputs = _step.solve(model, inputs, rule).outputs
+        return _step._loss(outputs, labels), outputs
+
+    their_gradient, their_outputs = jax.grad(theirs, has_aux=True)(parameters)
+    our_gradient, our_outputs = eqx.filter_grad(ours, has_aux=True)(model)
+    np.testing.assert_allclose(our_outputs, their_outputs, atol=1e-5)
+    for name, gradient in (
+        ("recurrent", our_gradient.weights.reshape(20, 20)),
+        ("bias", our_gradient.bias),
+        ("output", our_gradient.output_weights),
+    ):
+        np.testing.assert_allclose(gradient, their_gradient[name], rtol=1e-3, atol=1e-6)
 
 
 def test_cases_take_turns_and_ratios_are_of_medians():
@@ -108,7 +127,24 @@ def test_a_sweep_holds_each_network_against_the_scan_of_its_size(monkeypatch):
 
 
 def test_building_is_measured_rule_by_rule():
-    table = _build.rows(36, 0.25, rounds=1)
+    held = np.ones(2**27)  # a gigabyte that the processes measured have not
+    table = _build.rows(2048, 0.1, rounds=1)
     assert [row["name"] for row in table][:2] == ["graph, locality", "kernel, locality"]
     assert len(table) == 8
-    assert all(row["median_seconds"] > 0 for row in table)
+    synapses = 0.1 * 2048**2
+    for row in table:
+        assert row["median_seconds"] > 0
+        if Path("/proc/self/clear_refs").exists():
+            assert 8 * synapses < row["peak_bytes"] < 300 * synapses < held.nbytes
+
+
+def test_devices_are_held_against_one_where_there_are_cores(monkeypatch):
+    monkeypatch.setattr(_first, "_process", lambda dt, steps, mode, devices: [9.0, 1.0 / devices])
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(3), raising=False)
+    one, two = _first.device_rows(rounds=1)
+    assert [one["name"], two["name"]] == [
+        f"default training step, {n}" for n in ("1 device", "2 devices")
+    ]
+    assert two["ratio"] == 0.5
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(1), raising=False)
+    assert _first.device_rows(rounds=1) == []

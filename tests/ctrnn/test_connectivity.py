@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import ctrnn
+from ctrnn._draw import _below
 
 SHEET = ctrnn.Sheet(16, 15)
 RULES = [
@@ -76,6 +77,9 @@ def test_every_neuron_has_the_same_fan_in(rule, density, rows, columns, periodic
     periodic=st.booleans(),
     seed=st.integers(0, 9),
 )
+@example(
+    density=0.5, columns=50, periodic=False, seed=0
+)  # its neurons choose in more than one block
 @settings(max_examples=25, deadline=None)
 def test_locality_hears_the_nearest_and_itself(density, columns, periodic, seed):
     sheet = ctrnn.Sheet(9, columns, periodic=periodic)
@@ -116,6 +120,73 @@ def test_distance_kernels_set_density_exactly_and_probability_by_distance(kernel
     ]
     ratio = hazard / weights
     np.testing.assert_allclose(ratio / ratio[0], 1, atol=0.15)
+
+
+@given(
+    density=st.floats(0.001, 1),
+    rows=st.integers(1, 12),
+    columns=st.integers(1, 12),
+    periodic=st.booleans(),
+    seed=st.integers(0, 9),
+)
+@settings(max_examples=25, deadline=None)
+def test_distance_kernels_draw_exactly_as_many_synapses_as_asked(
+    density, rows, columns, periodic, seed
+):
+    sheet = ctrnn.Sheet(rows, columns, periodic=periodic)
+    graph = ctrnn.Locality(density, ctrnn.Exponential(0.2))(sheet, key=jr.key(seed))
+    assert graph.synapses == max(1, round(density * sheet.size**2))
+
+
+def inclusion(counts, odds, draws):
+    """How many pairs of each class are expected among so many drawn one by one without replacement."""
+    if draws == 0:
+        return np.zeros(len(counts))
+    chances = counts * odds / (counts * odds).sum()
+    expected = np.zeros(len(counts))
+    for i in np.flatnonzero(chances):
+        left = counts - (np.arange(len(counts)) == i)
+        expected += chances[i] * inclusion(left, odds, draws - 1)
+    return expected + chances
+
+
+@pytest.mark.parametrize("limited", [False, True])
+def test_the_draw_by_distance_is_that_of_one_synapse_after_another(limited, monkeypatch):
+    if limited:  # too few lie below the first limit, so that it is doubled until enough do
+        monkeypatch.setattr(np, "quantile", lambda *args, **kwargs: 1e-3)
+    sheet, kernel = ctrnn.Sheet(4, 4), ctrnn.Gaussian(0.06)
+    classes, counts = np.unique(distances_in(sheet).round(6), return_counts=True)
+    rule, draws = ctrnn.Locality(3 / 256, kernel), 400
+    graphs = [rule(sheet, key=key) for key in jr.split(jr.key(0), draws)]
+    lengths = np.concatenate([graph.lengths for graph in graphs])
+    nearest = np.abs(lengths[:, None] - classes).argmin(1)
+    seen = np.bincount(nearest, minlength=len(classes))
+    expected = draws * inclusion(counts, kernel(classes), 3)
+    # Chi-square of 5 degrees of freedom at one in a thousand.
+    likely = expected > 5
+    assert likely.sum() >= 4
+    assert ((seen - expected)[likely] ** 2 / expected[likely]).sum() < 20.5
+
+
+def test_a_limit_forgets_later_times_and_changes_no_other():
+    def odds(targets, sources):
+        return np.linspace(0, 2, 40, dtype=np.float32)[targets] * np.ones(40, np.float32)[sources]
+
+    every, pairs_of_every = _below(np.inf, odds, 40, seed=5)
+    early, pairs_of_early = _below(0.7, odds, 40, seed=5)
+    np.testing.assert_array_equal(pairs_of_early, pairs_of_every[every <= 0.7])
+    np.testing.assert_allclose(early, every[every <= 0.7], rtol=1e-4, atol=1e-5)
+
+
+def test_no_synapse_where_the_odds_are_none():
+    near = ctrnn.Locality(0.02, lambda d: (d < 0.12).astype(np.float32))
+    for key in jr.split(jr.key(0), 20):
+        assert np.asarray(near(SHEET, key=key).lengths).max() < 0.12
+    # As many pairs have odds as synapses are wanted: all of them.
+    sheet = ctrnn.Sheet(10, 10)
+    among = distances_in(sheet) < 0.12
+    all_of_them = ctrnn.Locality(float(among.mean()), lambda d: 1.0 * (d < 0.12))
+    assert (all_of_them(sheet, key=jr.key(0)).mask() == among).all()
 
 
 @given(density=st.floats(0.02, 1), seed=st.integers(0, 9))
@@ -174,6 +245,9 @@ def test_impossible_densities_are_refused(rule, density):
     [
         (lambda: ctrnn.Gaussian(0.0), "positive"),
         (lambda: ctrnn.Locality(0.5, ctrnn.Gaussian(1e-3))(SHEET, key=jr.key(0)), "too narrow"),
+        (lambda: ctrnn.Locality(0.1, lambda d: -d)(SHEET, key=jr.key(0)), "not negative"),
+        (lambda: ctrnn.Locality(0.1, lambda d: d + np.inf)(SHEET, key=jr.key(0)), "finite"),
+        (lambda: ctrnn.Locality(1.0, np.sqrt)(SHEET, key=jr.key(0)), "too narrow"),
         (lambda: ctrnn.Graph([0, 0], [1, 1], size=2), "not two"),
         (lambda: ctrnn.Graph([0, 2], [1, 1], size=2), "sources must be between 0 and 1"),
         (lambda: ctrnn.Graph([], [], size=2), "not empty"),
@@ -185,21 +259,39 @@ def test_impossible_graphs_are_refused(make, message):
         make()
 
 
+@pytest.mark.parametrize("size", [1, 2, 11, 12, 181, 182, 46340, 46341, 100_000])
+def test_synapses_between_the_last_neurons_of_any_size(size):
+    # Numbers of synapses have 8, 16, 32 or 64 bits: these are the first and last sizes of each.
+    last = np.arange(max(0, size - 2), size)
+    sources, targets = np.meshgrid(last, last)
+    graph = ctrnn.Graph(sources.ravel(), targets.ravel(), size)
+    assert pairs(graph) == set(itertools.product(last.tolist(), last.tolist()))
+    with pytest.raises(ValueError, match="not two"):
+        ctrnn.Graph([size - 1] * 2, [size - 1] * 2, size)
+
+
+def peak_of_building(rule, sheet):
+    tracemalloc.start()
+    try:
+        rule(sheet, key=jr.key(0))
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "rule",
     [
-        ctrnn.Locality(0.01),
-        ctrnn.Locality(0.01, ctrnn.Gaussian(0.15)),
-        ctrnn.RandomSparse(0.01),
-        ctrnn.Rewired(0.01),
+        ctrnn.Locality,
+        lambda density: ctrnn.Locality(density, ctrnn.Gaussian(0.15)),
+        ctrnn.RandomSparse,
+        ctrnn.Rewired,
     ],
 )
 def test_memory_follows_the_synapses(rule):
-    sheet = ctrnn.Sheet(64, 64)
-    tracemalloc.start()
-    graph = rule(sheet, key=jr.key(0))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert graph.synapses == pytest.approx(0.01 * sheet.size**2, rel=0.01)
-    assert peak < sheet.size**2  # less than one byte for each pair of neurons
+    dense = peak_of_building(rule(0.04), ctrnn.Sheet(64, 64))
+    sparse = peak_of_building(rule(0.01), ctrnn.Sheet(128, 64))
+    # As many synapses among four times the pairs.
+    assert sparse < 1.5 * dense
+    assert sparse < 0.5 * (128 * 64) ** 2  # bytes

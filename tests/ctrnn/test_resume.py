@@ -214,7 +214,7 @@ def test_a_newer_format_and_another_network_are_refused(run, start):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 600 kB, twice what the run below takes with a checkpoint being written."""
+    """A file system of 600 kB: twice what the run below takes while it writes a checkpoint."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "none", str(disk)]
@@ -230,7 +230,9 @@ def small_disk(tmp_path):
 def test_a_full_disk_and_a_read_only_one(small_disk, tmp_path):
     folder = small_disk / "run"
     begin(folder, 30)
-    (small_disk / "filler").write_bytes(bytes(480_000))
+    (small_disk / "filler").write_bytes(
+        bytes(480_000)
+    )  # leaves room for some checkpoints, not for all
     process = command(tmp_path / "x", "--resume", folder)
     said, _ = process.communicate(timeout=300)
     assert process.returncode == 1 and "Traceback" not in said, said
