@@ -15,7 +15,7 @@ import typer
 import ctrnn
 
 from . import _torch
-from ._measure import Row
+from ._measure import Row, cores
 from ._suites import SUITES, USUAL, Options, gemm_rate
 
 _DEFAULTS = Options()
@@ -36,7 +36,7 @@ def _machine() -> dict[str, Any]:
     return dict(
         platform=platform.platform(),
         processor=_processor(),
-        cores=os.cpu_count(),
+        cores=cores(),
         devices=[str(device) for device in jax.devices()],
         load=load,
         settings={k: v for k, v in os.environ.items() if k.startswith(_SETTINGS)},

@@ -6,7 +6,6 @@ not `keep`, memory that is freed goes back to the system.
 """
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 import ctrnn
 import tasks
 
-from ._measure import Case, Row, in_turns, row, seconds, versus
+from ._measure import Case, Row, cores, in_turns, row, seconds, versus
 
 
 def rows(rounds: int = 3, steps: int = 5) -> list[Row]:
@@ -55,9 +54,7 @@ def device_rows(rounds: int = 5) -> list[Row]:
     cores, if there are several. A share has 16 trials or more: shorter rows are fetched in vain.
     """
     batch = ctrnn.Config().batch_size
-    available = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
-    cores = len(available(0))
-    most = max(n for n in range(1, cores + 1) if n == 1 or (batch % n == 0 and batch // n >= 16))
+    most = max(n for n in range(1, cores() + 1) if n == 1 or (batch % n == 0 and batch // n >= 16))
     if most == 1 or jax.default_backend() != "cpu":
         return []
     cases = [_later_steps("1 device", "keep"), _later_steps(f"{most} devices", "keep", most)]

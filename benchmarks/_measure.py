@@ -1,5 +1,6 @@
 """Measurements in turns, and the rows that they make."""
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -27,6 +28,12 @@ def seconds(work: Callable[[], Any]) -> float:
     start = time.perf_counter()
     jax.block_until_ready(work())
     return time.perf_counter() - start
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    available = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
+    return len(available(0))
 
 
 def in_turns(cases: Sequence[Case], rounds: int) -> list[Row]:

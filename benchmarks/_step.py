@@ -92,11 +92,11 @@ def hand_written(p, inputs):
 
 def diffeqsolve(p, inputs):
     """The same by [`diffrax.diffeqsolve`][], in the fastest setting found for it: given steps, each
-    saved, its state kept as a checkpoint; and inputs by index, without an interpolation.
+    saved, its state kept as a checkpoint; and inputs by index, without an interpolation, and not among
+    the arguments that are differentiated.
     """
 
-    def field(t, rates, args):
-        p, inputs = args
+    def field(t, rates, p):
         now = inputs[jnp.round(t / DT).astype(int)]
         drive = rates @ p["recurrent"].T + now @ p["input"].T + p["bias"]
         return (jax.nn.relu(drive) - rates) / TAU
@@ -110,7 +110,7 @@ def diffeqsolve(p, inputs):
         t1=times[-1],
         dt0=None,
         y0=jnp.zeros((inputs.shape[1], len(p["bias"]))),
-        args=(p, inputs),
+        args=p,
         saveat=diffrax.SaveAt(steps=True),
         stepsize_controller=diffrax.StepTo(times),
         adjoint=diffrax.RecursiveCheckpointAdjoint(checkpoints=steps),

@@ -9,16 +9,20 @@ from ._kernel import MaskedKernel as MaskedKernel
 from ._kernel import apply as apply
 
 # Where fetching a neighbour's row overtakes the dense product, on CPU (forward, backward and the
-# gradient of the weights, against the masked product):
+# gradient of the weights, against the masked product; `python -m benchmarks kernels crossover`; on
+# one of two cores in brackets):
 #
-#     density    N=256   N=1024   N=4096   (batch 64)
-#     4 %        0.29    0.32     0.21
-#     10 %       0.57    0.55
-#     20 %       0.85    1.20
+#     density    N=256         N=400         N=1024        N=4096   (batch 64)
+#     4 %        0.45 (0.40)                 0.33 (0.23)   0.21
+#     8 %                      0.53 (0.45)   0.52 (0.37)
+#     12 %                     0.65 (0.52)   0.67 (0.49)
+#     16 %                     0.72 (0.69)   0.80 (0.58)
+#     24 %                     1.03 (0.85)   1.10 (0.84)
 #
-# Rows are as long as the batch, and short ones are fetched in vain: at 4 %, N=256 and 1024,
-# 0.95 and 0.82 with a batch of 8, 0.63 and 0.30 with 16, 0.44 and 0.35 with 256. On accelerators
-# the matrix units favour the dense product for longer, and memory decides.
+# On another machine of two cores it overtook at 18 % of N=1024. Rows are as long as the batch, and short
+# ones are fetched in vain: there, at 4 %, N=256 and 1024, 0.95 and 0.82 with a batch of 8, 0.63 and 0.30
+# with 16, 0.44 and 0.35 with 256. On accelerators the matrix units favour the dense product for longer,
+# and memory decides.
 _SPARSE = 0.15
 _ACCELERATOR_NEURONS = 16384
 
