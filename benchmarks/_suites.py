@@ -76,7 +76,7 @@ def memory(options: Options) -> list[Row]:
 
 
 def devices(options: Options) -> list[Row]:
-    """Training steps with the batch on one device, and shared by as many as there are cores."""
+    """Training steps with the batch on one device, and shared by the cores."""
     return _first.device_rows(options.rounds)
 
 

@@ -55,8 +55,8 @@ class Locality(AbstractConnectivity):
 
     **Raises:**
 
-    `ValueError` if the density is not in (0, 1]; at the call, if the kernel's odds are none, or positive
-    for fewer pairs than there shall be synapses.
+    `ValueError` if the density is not in (0, 1]; at the call, if the kernel's odds are negative or not
+    finite, or positive for fewer pairs than synapses are asked for.
 
     !!! example
 

@@ -75,11 +75,13 @@ def by_distance(
         sample = odds(*rng.integers(size, size=(2, 2**18)))
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             times = rng.standard_exponential(sample.shape) / sample
-        limit = np.quantile(np.fmin(times, np.inf), expected, method="higher")
+            # Of 32 bits, as times are: doubled beyond them, it is no limit.
+            limit = np.float32(np.quantile(np.fmin(times, np.inf), expected, method="higher"))
     seed = int(rng.integers(2**62))
     times, codes = _below(limit, odds, size, seed)
     while len(times) < synapses and limit < np.inf:
-        limit = 2 * limit
+        with np.errstate(over="ignore"):
+            limit = 2 * limit
         times, codes = _below(limit, odds, size, seed)
     if len(times) < synapses:
         raise ValueError(
@@ -90,7 +92,7 @@ def by_distance(
     return sources, targets
 
 
-def _below(limit: float, odds: Callable, size: int, seed: int):
+def _below(limit: float | np.floating, odds: Callable, size: int, seed: int):
     """Times, of all pairs with odds, that are not beyond the limit, and the numbers of these pairs. The
     same seed looks at the same times, to about 1e-7.
     """

@@ -16,7 +16,7 @@ from ._kernel import apply as apply
 #     4 %        0.45 (0.40)                 0.33 (0.23)   0.21
 #     8 %                      0.53 (0.45)   0.52 (0.37)
 #     12 %                     0.65 (0.52)   0.67 (0.49)
-#     16 %                     0.72 (0.69)   0.80 (0.58)
+#     16 %                     0.72 (0.69)   0.80
 #     24 %                     1.03 (0.85)   1.10 (0.84)
 #
 # On another machine of two cores it overtook at 18 % of N=1024. Rows are as long as the batch, and short

@@ -50,7 +50,9 @@ def test_peers_solve_the_same_equation_and_go_down_the_same_gradient(peer):
     np.testing.assert_allclose(our_outputs, their_outputs, atol=1e-5)
     for name, gradient in (
         ("recurrent", our_gradient.weights.reshape(20, 20)),
+        ("input", jnp.concatenate([our_gradient.input_weights, our_gradient.context_weights], 1)),
         ("bias", our_gradient.bias),
+        ("output_bias", our_gradient.output_bias),
         ("output", our_gradient.output_weights),
     ):
         np.testing.assert_allclose(gradient, their_gradient[name], rtol=1e-3, atol=1e-6)
@@ -127,7 +129,7 @@ def test_a_sweep_holds_each_network_against_the_scan_of_its_size(monkeypatch):
 
 
 def test_building_is_measured_rule_by_rule():
-    held = np.ones(2**27)  # a gigabyte that the processes measured have not
+    held = np.ones(2**25)  # 256 MiB that the processes measured have not
     table = _build.rows(2048, 0.1, rounds=1)
     assert [row["name"] for row in table][:2] == ["graph, locality", "kernel, locality"]
     assert len(table) == 8
@@ -135,10 +137,13 @@ def test_building_is_measured_rule_by_rule():
     for row in table:
         assert row["median_seconds"] > 0
         if Path("/proc/self/clear_refs").exists():
-            assert 8 * synapses < row["peak_bytes"] < 300 * synapses < held.nbytes
+            # What a graph gave back may be the kernel's, so that it need not grow.
+            least = 8 * synapses if row["name"].startswith("graph") else 0
+            assert least <= row["peak_bytes"] < 300 * synapses < held.nbytes
 
 
 def test_devices_are_held_against_one_where_there_are_cores(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     monkeypatch.setattr(_first, "_process", lambda dt, steps, mode, devices: [9.0, 1.0 / devices])
     monkeypatch.setattr("os.sched_getaffinity", lambda _: range(3), raising=False)
     one, two = _first.device_rows(rounds=1)
