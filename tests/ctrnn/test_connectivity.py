@@ -15,6 +15,8 @@ import ctrnn
 from ctrnn._draw import _below
 
 SHEET = ctrnn.Sheet(16, 15)
+SIDES = st.integers(1, 12)
+SHEETS = st.builds(ctrnn.Sheet, SIDES, SIDES, periodic=st.booleans())
 RULES = [
     ctrnn.Locality(0.1),
     ctrnn.Locality(0.1, ctrnn.Gaussian(0.1)),
@@ -54,16 +56,9 @@ def test_graphs_are_sorted_simple_and_set_by_the_key(rule):
 
 
 @pytest.mark.parametrize("rule", [ctrnn.Locality, ctrnn.RandomSparse, ctrnn.Rewired])
-@given(
-    density=st.floats(0.001, 1),
-    rows=st.integers(2, 12),
-    columns=st.integers(2, 12),
-    periodic=st.booleans(),
-    seed=st.integers(0, 9),
-)
+@given(sheet=SHEETS, density=st.floats(0.001, 1), seed=st.integers(0, 9))
 @settings(max_examples=15, deadline=None)
-def test_every_neuron_has_the_same_fan_in(rule, density, rows, columns, periodic, seed):
-    sheet = ctrnn.Sheet(rows, columns, periodic=periodic)
+def test_every_neuron_has_the_same_fan_in(rule, sheet, density, seed):
     graph = rule(density)(sheet, key=jr.key(seed))
     fan_in = max(1, round(density * sheet.size))
     assert (fans(graph)[0] == fan_in).all()
@@ -77,9 +72,8 @@ def test_every_neuron_has_the_same_fan_in(rule, density, rows, columns, periodic
     periodic=st.booleans(),
     seed=st.integers(0, 9),
 )
-@example(
-    density=0.5, columns=50, periodic=False, seed=0
-)  # its neurons choose in more than one block
+# So many neurons choose in more than one block.
+@example(density=0.5, columns=50, periodic=False, seed=0)
 @settings(max_examples=25, deadline=None)
 def test_locality_hears_the_nearest_and_itself(density, columns, periodic, seed):
     sheet = ctrnn.Sheet(9, columns, periodic=periodic)
@@ -122,18 +116,9 @@ def test_distance_kernels_set_density_exactly_and_probability_by_distance(kernel
     np.testing.assert_allclose(ratio / ratio[0], 1, atol=0.15)
 
 
-@given(
-    density=st.floats(0.001, 1),
-    rows=st.integers(1, 12),
-    columns=st.integers(1, 12),
-    periodic=st.booleans(),
-    seed=st.integers(0, 9),
-)
+@given(sheet=SHEETS, density=st.floats(0.001, 1), seed=st.integers(0, 9))
 @settings(max_examples=25, deadline=None)
-def test_distance_kernels_draw_exactly_as_many_synapses_as_asked(
-    density, rows, columns, periodic, seed
-):
-    sheet = ctrnn.Sheet(rows, columns, periodic=periodic)
+def test_distance_kernels_draw_exactly_as_many_synapses_as_asked(sheet, density, seed):
     graph = ctrnn.Locality(density, ctrnn.Exponential(0.2))(sheet, key=jr.key(seed))
     assert graph.synapses == max(1, round(density * sheet.size**2))
 
@@ -261,7 +246,7 @@ def test_impossible_graphs_are_refused(make, message):
 
 @pytest.mark.parametrize("size", [1, 2, 11, 12, 181, 182, 46340, 46341, 100_000])
 def test_synapses_between_the_last_neurons_of_any_size(size):
-    # Numbers of synapses have 8, 16, 32 or 64 bits: these are the first and last sizes of each.
+    # Numbers of synapses have 8, 16, 32 or 64 bits: these sizes are on both sides of each change.
     last = np.arange(max(0, size - 2), size)
     sources, targets = np.meshgrid(last, last)
     graph = ctrnn.Graph(sources.ravel(), targets.ravel(), size)

@@ -230,9 +230,8 @@ def small_disk(tmp_path):
 def test_a_full_disk_and_a_read_only_one(small_disk, tmp_path):
     folder = small_disk / "run"
     begin(folder, 30)
-    (small_disk / "filler").write_bytes(
-        bytes(480_000)
-    )  # leaves room for some checkpoints, not for all
+    # Leaves room for some checkpoints, not for all.
+    (small_disk / "filler").write_bytes(bytes(480_000))
     process = command(tmp_path / "x", "--resume", folder)
     said, _ = process.communicate(timeout=300)
     assert process.returncode == 1 and "Traceback" not in said, said
