@@ -1,14 +1,14 @@
 """The first training step of the command's defaults, compilation included, then some more.
 
-`python -m benchmarks._first DT STEPS keep DEVICES` is a process that has compiled nothing, and writes
-the seconds of each step, the first among them, as JSON. DT is the solver's step in ms; with `return`,
-not `keep`, memory that is freed goes back to the system.
+`python -m benchmarks._first SETTINGS`, a JSON object of a [`Program`][], is a process that has compiled
+nothing, and writes seconds as JSON: of the first step, then of later ones.
 """
 
 import json
 import statistics
 import subprocess
 import sys
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -20,83 +20,105 @@ import tasks
 
 from ._measure import Case, Row, cores, in_turns, row, seconds, versus
 
+_CONFIG = ctrnn.Config()
 
-def rows(rounds: int = 3, steps: int = 5) -> list[Row]:
+
+class Program(NamedTuple):
+    """A training step: the solver's step in ms, whether memory is kept, devices, classes of length."""
+
+    dt: float
+    keep: bool = True
+    devices: int = 1
+    length_classes: int = _CONFIG.length_classes
+
+    def later_steps(self, name: str, count: int = 24) -> Case:
+        """The mean of so many later steps; `count` is a multiple of the usual numbers of classes."""
+        return _case(name, self.dt, lambda: statistics.mean(_process(self, count)[1:]))
+
+
+def _case(name: str, dt: float, run=lambda: 0.0) -> Case:
+    battery = tasks.Battery.named(_CONFIG.tasks)
+    steps_of_solve = round(battery.steps * battery.dt / dt)
+    size = _CONFIG.sheet().size, _CONFIG.sparsity, _CONFIG.batch_size
+    return Case(f"default training step{name}", run, *size, steps_of_solve)
+
+
+def rows(rounds: int = 3) -> list[Row]:
     """Two rows, each of `rounds` processes: the first step, and those that follow. Then two more for
     the program that training goes on with, whose solver's step is finer.
     """
-    config, table = ctrnn.Config(), []
-    battery = tasks.Battery.named(config.tasks)
-    size = config.sheet().size, config.sparsity, config.batch_size
-    for dt in (battery.dt, config.dt):
-        first, later = [], []
-        for _ in range(rounds):
-            times = _process(dt, steps, "keep")
-            first.append(times[0])
-            later += times[1:]
-        for name, times in (("first", first), ("later ones", later)):
-            steps_of_solve = round(battery.steps * battery.dt / dt)
-            name = f"default training step of {dt:g} ms, {name}"
-            case = Case(name, lambda: 0.0, *size, steps_of_solve)
-            table.append(row(case, times))
+    table = []
+    for dt in (tasks.Battery.named(_CONFIG.tasks).dt, _CONFIG.dt):
+        times = [_process(Program(dt), 8) for _ in range(rounds)]
+        first, later = [x[0] for x in times], [statistics.mean(x[1:]) for x in times]
+        for name, measured in (("first", first), ("later ones", later)):
+            table.append(row(_case(f" of {dt:g} ms, {name}", dt), measured))
     return table
 
 
 def memory_rows(rounds: int = 5) -> list[Row]:
     """Two rows of steps of the finer program: memory given back, and kept by [`ctrnn.keep_memory`][]."""
-    cases = [_later_steps("memory given back", "return"), _later_steps("memory kept", "keep")]
-    returned, kept = in_turns(cases, rounds)
-    return [returned, versus(kept, returned)]
+    given_back = Program(_CONFIG.dt, keep=False).later_steps(", memory given back")
+    kept = Program(_CONFIG.dt).later_steps(", memory kept")
+    first, then = in_turns([given_back, kept], rounds)
+    return [first, versus(then, first)]
 
 
 def device_rows(rounds: int = 5) -> list[Row]:
     """Two rows of steps of the finer program: on one device, and with the batch shared by the CPU's
     cores, if there are several. A share has 16 trials or more: shorter rows are fetched in vain.
     """
-    batch = ctrnn.Config().batch_size
+    batch = _CONFIG.batch_size
     most = max(n for n in range(1, cores() + 1) if n == 1 or (batch % n == 0 and batch // n >= 16))
     if most == 1 or jax.default_backend() != "cpu":
         return []
-    cases = [_later_steps("1 device", "keep"), _later_steps(f"{most} devices", "keep", most)]
+    cases = [
+        Program(_CONFIG.dt, devices=n).later_steps(f", {n} device{'s' * (n > 1)}")
+        for n in (1, most)
+    ]
     one, more = in_turns(cases, rounds)
     return [one, versus(more, one)]
 
 
-def _later_steps(name: str, mode: str, devices: int = 1, steps: int = 20) -> Case:
-    config = ctrnn.Config()
-    battery = tasks.Battery.named(config.tasks)
-
-    def run() -> float:
-        return statistics.median(_process(config.dt, steps, mode, devices)[1:])
-
-    size = config.sheet().size, config.sparsity, config.batch_size
-    steps_of_solve = round(battery.steps * battery.dt / config.dt)
-    return Case(f"default training step, {name}", run, *size, steps_of_solve)
-
-
-def _process(dt: float, steps: int, mode: str, devices: int = 1) -> list[float]:
-    command = [sys.executable, "-m", "benchmarks._first", *map(str, (dt, steps, mode, devices))]
-    return json.loads(subprocess.check_output(command))
+def length_rows(rounds: int = 5) -> list[Row]:
+    """Steps of both programs with trials of all lengths in each batch, and in classes of length."""
+    table = []
+    for dt in (tasks.Battery.named(_CONFIG.tasks).dt, _CONFIG.dt):
+        cases = [
+            Program(dt, length_classes=n).later_steps(f" of {dt:g} ms, {n} class{'es' * (n > 1)}")
+            for n in (1, 2, 4, 8)
+        ]
+        mixed, *sorted_ = in_turns(cases, rounds)
+        table += [mixed, *(versus(each, mixed) for each in sorted_)]
+    return table
 
 
-def main():
-    if sys.argv[3] == "keep" and not ctrnn.keep_memory():
+def _process(program: Program, count: int) -> list[float]:
+    settings = json.dumps(program._asdict() | dict(count=count))
+    return json.loads(
+        subprocess.check_output([sys.executable, "-m", "benchmarks._first", settings])
+    )
+
+
+def main(settings: str):
+    chosen = json.loads(settings)
+    count, program = chosen.pop("count"), Program(**chosen)
+    if program.keep and not ctrnn.keep_memory():
         sys.exit("Memory can be kept on Linux with glibc alone.")
     jax.config.update("jax_enable_compilation_cache", False)
-    devices = int(sys.argv[4])
-    ctrnn.split_cpu(devices)
-    config = ctrnn.Config()
-    mesh = ctrnn.device_mesh(devices, config)
-    battery = tasks.Battery.named(config.tasks)
-    network = config.network(battery.in_size, len(battery.names), battery.out_size, key=jr.key(0))
-    optimiser = config.optimiser()
+    ctrnn.split_cpu(program.devices)
+    mesh = ctrnn.device_mesh(program.devices, _CONFIG)
+    battery = tasks.Battery.named(_CONFIG.tasks)
+    network = _CONFIG.network(battery.in_size, len(battery.names), battery.out_size, key=jr.key(0))
+    optimiser = _CONFIG.optimiser()
     step = ctrnn.make_train_step(
         battery,
         optimiser,
-        batch_size=config.batch_size,
-        integration=config.integration(float(sys.argv[1])),
-        decision_weight=config.decision_weight,
-        focus=config.focus,
+        batch_size=_CONFIG.batch_size,
+        integration=_CONFIG.integration(program.dt),
+        decision_weight=_CONFIG.decision_weight,
+        length_classes=program.length_classes,
+        focus=_CONFIG.focus,
         mesh=mesh,
     )
     state = [ctrnn.start_training(network, optimiser, len(battery.names), key=jr.key(1))]
@@ -107,8 +129,8 @@ def main():
         state[0], metrics = step(state[0])
         return metrics
 
-    print(json.dumps([seconds(work) for _ in range(1 + int(sys.argv[2]))]))
+    print(json.dumps([seconds(work) for _ in range(1 + count)]))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

@@ -51,7 +51,7 @@ def _case(name: str, kernel, graph, shape: Shape) -> Case:
 
         final, (before, drives) = jax.lax.scan(forward, rates, length=shape.steps)
         _, deltas = jax.lax.scan(backward, final, drives, reverse=True)
-        return pull(kernel.outer(deltas, before))
+        return pull(kernel.outer(deltas, before, len(deltas)))
 
     def run() -> float:
         return seconds(lambda: solve(kernel, weights, rates))

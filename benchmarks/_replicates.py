@@ -25,6 +25,7 @@ def rows(neurons: str, replicates: int, rounds: int) -> list[Row]:
         batch_size=config.batch_size,
         integration=config.integration(battery.dt),
         decision_weight=config.decision_weight,
+        length_classes=config.length_classes,
         focus=config.focus,
     )
 

@@ -80,6 +80,11 @@ def devices(options: Options) -> list[Row]:
     return _first.device_rows(options.rounds)
 
 
+def lengths(options: Options) -> list[Row]:
+    """Training steps on trials of all lengths, and on those of one class of length at a time."""
+    return _first.length_rows(options.rounds)
+
+
 def build(options: Options) -> list[Row]:
     """The wiring of the larger network of the suite large."""
     return _build.rows(options.large[0], options.density)
@@ -150,6 +155,7 @@ SUITES: dict[str, Callable[[Options], list[Row]]] = dict(
     first=first,
     memory=memory,
     devices=devices,
+    lengths=lengths,
     build=build,
     kernels=kernels,
     crossover=crossover,

@@ -5,6 +5,7 @@ from importlib.metadata import version as _version
 from ._battery import Battery as Battery
 from ._battery import Trials as Trials
 from ._battery import check_grid as check_grid
+from ._battery import draw_trials as draw_trials
 from ._checkpoint import arrays as arrays
 from ._checkpoint import export as export
 from ._checkpoint import load as load

@@ -3,8 +3,11 @@
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import diffrax
+import jax
+import jax.numpy as jnp
+import jax.random as jr
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ._solver import Integration
 
@@ -67,12 +70,9 @@ class Battery(Protocol):
         """Number of frames of every batch; shorter trials are padded."""
         ...
 
-    def batch(self, key: PRNGKeyArray, batch_size: int, weights: Any = None) -> Trials:
-        """Draws trials to train on, tasks in proportion to `weights` [tasks], or evenly."""
-        ...
-
     def sample(self, key: PRNGKeyArray, task_ids: Any) -> Any:
-        """Draws what the trials of these tasks [batch] are: a pytree for `render`."""
+        """Draws what the trials of these tasks [batch] are: a pytree for `render`, of arrays whose
+        first axis is the trials."""
         ...
 
     def render(self, spec: Any, key: PRNGKeyArray | None = None) -> Trials:
@@ -82,6 +82,60 @@ class Battery(Protocol):
 
 def frame_ends(battery: Battery) -> np.ndarray:
     return battery.dt * np.arange(1, battery.steps + 1)
+
+
+def last_end(battery: Battery, trials: Trials) -> Float[Array, ""]:
+    """When the longest of the trials ends, in ms."""
+    frames = jnp.where(trials.mask, jnp.arange(1, battery.steps + 1), 0).max()
+    return battery.dt * frames
+
+
+def draw_trials(
+    battery: Battery,
+    key: PRNGKeyArray,
+    batch_size: int,
+    odds: Float[Array, " tasks"],
+    length_classes: int = 1,
+    which: Int[Array, ""] | int = 0,
+) -> Trials:
+    """Trials to train on, of all lengths or of one class of them.
+
+    A solve lasts as long as the longest trial of its batch, so it pays to solve short ones together.
+
+    **Arguments:**
+
+    - `battery`: where they come from.
+    - `key`: draws tasks, trials and the noise of their inputs.
+    - `batch_size`: number of trials.
+    - `odds`: how often each task is drawn relative to the others.
+    - `length_classes`: so many times as many trials are drawn and sorted by length, then parted into
+        these classes, of which one is returned. All of them together are the trials drawn, so that
+        to take each in turn leaves tasks and lengths in proportion.
+    - `which`: the class, 0 for the shortest.
+
+    **Returns:**
+
+    The trials, as the battery renders them.
+
+    !!! example
+
+        ```python
+        odds = jnp.ones(len(battery.names))
+        short = ctrnn.draw_trials(battery, key, 64, odds, length_classes=4, which=0)
+        ```
+    """
+    task_key, spec_key, noise_key = jr.split(key, 3)
+    count = batch_size * length_classes
+    upto = jnp.cumsum(odds)
+    place = jr.uniform(task_key, (count,), maxval=upto[-1])
+    spec = battery.sample(spec_key, jnp.searchsorted(upto, place, side="right"))
+    if length_classes > 1:
+        # All that is made of these is the mask: the compiler leaves out the rest.
+        by_length = jnp.argsort(battery.render(spec).mask.sum(1))
+        taken = jax.lax.dynamic_slice_in_dim(by_length, which * batch_size, batch_size)
+        # As they were drawn, so that devices that share them have short and long ones alike.
+        spec = jax.tree.map(lambda x: x[jnp.sort(taken)], spec)
+    return battery.render(spec, noise_key)
 
 
 def check_grid(battery: Battery, integration: Integration) -> None:

@@ -25,8 +25,11 @@ PRESETS: dict[str, dict[str, Any]] = {
         sparsity=0.1,
         steps=2000,
         learning_rate=8e-3,
+        length_classes=1,
     ),
-    "full": dict(solver="bosh3", steps=36000, refine_at=0.85, evaluate_every=1500),
+    "full": dict(
+        solver="bosh3", steps=36000, refine_at=0.85, length_classes=1, evaluate_every=1500
+    ),
 }
 """Settings to start from, by name."""
 
@@ -92,7 +95,7 @@ class Config(pydantic.BaseModel):
     refine_at: float = _field(
         "Solve", "Until this fraction of training, one step per frame; then dt.", 0.8, ge=0, le=1
     )
-    steps: int = _field("Training", "Optimiser steps.", 8000, ge=1)
+    steps: int = _field("Training", "Optimiser steps.", 10500, ge=1)
     batch_size: int = _field("Training", "Trials per step.", 64, ge=1)
     learning_rate: float = _field("Training", "Peak learning rate of Adam.", 5e-3, gt=0)
     warmup: int = _field("Training", "Steps of linear warm-up; a cosine decay follows.", 100, ge=0)
@@ -103,6 +106,12 @@ class Config(pydantic.BaseModel):
     decision_weight: float = _field("Training", "Loss weight of decision frames.", 1.0, gt=0)
     focus: float = _field(
         "Training", "Fraction of trials drawn by each task's error.", 0.5, ge=0, le=1
+    )
+    length_classes: int = _field(
+        "Training",
+        "Batches of short trials and of longer ones take turns, in so many classes.",
+        8,
+        ge=1,
     )
     target_accuracy: float | None = _field(
         "Training", "Stop at this mean decision accuracy.", None, gt=0, le=1

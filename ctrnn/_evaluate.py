@@ -9,7 +9,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from ._battery import Battery, frame_ends
+from ._battery import Battery, frame_ends, last_end
 from ._network import RateNetwork
 from ._solver import Integration
 
@@ -72,6 +72,7 @@ def make_count(
                 trial.path("step"),
                 times,
                 context=trial.rule,
+                until=last_end(battery, trial),
                 integration=integration,
                 key=private_key,
             )

@@ -59,9 +59,9 @@ class GatherKernel(AbstractKernel):
     def transpose(self, layout, delta):
         return _weighted_sum(self.hearers, layout[1], delta)
 
-    def outer(self, delta, rates):
+    def outer(self, delta, rates, steps):
         dtype = jnp.result_type(delta, rates)
-        return _sums(self.heard, delta, rates), jnp.zeros(self.hearers.shape, dtype)
+        return _sums(self.heard, delta, rates, steps), jnp.zeros(self.hearers.shape, dtype)
 
 
 def _lists(owners, others, synapses, size, room):
@@ -101,8 +101,8 @@ def _weighted_sum(neighbours, weights, rates):
     return jax.lax.scan(add, total, (neighbours, weights))[0]
 
 
-def _sums(heard, delta, rates):
-    """`delta_i rates_j` summed over time and batch, for all neurons j in the lists of i."""
+def _sums(heard, delta, rates, first):
+    """`delta_i rates_j`, for all j in the lists of i, summed over the first steps and over the batch."""
     time, neurons, batch = delta.shape
     passes, group, _ = heard.shape
     lanes = min(batch, _LANES * -(-batch // (_LANES * _TERMS)))
@@ -128,7 +128,7 @@ def _sums(heard, delta, rates):
             return total, fetch(chunk + 1)
 
         total = jnp.zeros((*places.shape, lanes), jnp.result_type(delta, rates))
-        total = jax.lax.fori_loop(0, len(delta), add, (total, fetch(0)))[0]
+        total = jax.lax.fori_loop(0, -(-first // steps), add, (total, fetch(0)))[0]
         return total @ jnp.ones(lanes, total.dtype)
 
     flat = heard.reshape(passes * group, neurons)

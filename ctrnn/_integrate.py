@@ -11,7 +11,7 @@ import jax.core
 import jax.numpy as jnp
 import lineax
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, Real
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
 from ._discrete import Scheme, SolveParameters, discrete_solve
 from ._recurrence import apply
@@ -43,6 +43,7 @@ def integrate(
     *,
     context: Float[Array, "*time batch context"] | None = None,
     y0: Float[Array, "batch neurons"] | None = None,
+    until: Real[ArrayLike, ""] | None = None,
     integration: Integration | None = None,
     key: PRNGKeyArray | None = None,
 ) -> Trajectory:
@@ -60,6 +61,9 @@ def integrate(
     - `context`: the rule, [batch, context] if constant; or [time, batch, context], where entry i
         holds between `times[i - 1]` and `times[i]`.
     - `y0`: the state at `path.t0`; zero by default.
+    - `until`: when the solve ends, in ms (on a fixed step: with the step that reaches it); from then
+        on the state is held. By default the last of `times`. It need not be concrete: of one
+        compiled program, a batch of short trials takes less time than one of long ones.
     - `integration`: how to solve; by Heun's method in steps of 20 ms by default.
     - `key`: draws the private noise. Without it the deterministic equation is solved.
 
@@ -100,7 +104,7 @@ def integrate(
     context = None if context is None else context.astype(dtype)
     key = key if network.noise > 0 else None
     solve = _fixed if integration.rtol is None else _adaptive
-    states, outputs, final = solve(network, path, times, context, y0.T, integration, key)
+    states, outputs, final = solve(network, path, times, context, y0.T, until, integration, key)
     return Trajectory(
         times=jnp.asarray(times, dtype),
         rates=jnp.swapaxes(network.rates(states), 1, 2),
@@ -109,10 +113,15 @@ def integrate(
     )
 
 
-def _fixed(network, path, times, context, y0, integration, key):
+def _fixed(network, path, times, context, y0, until, integration, key):
     grid, saved = _step_grid(path.t0, times, integration.dt)
     inner = saved[:-1]  # The last time to save at is the end of the last step.
     starts = jnp.asarray(grid[:-1], network.weights.dtype)
+    steps = len(starts)
+    if until is not None:
+        # A thousandth of a step is rounding; a step that has begun is done whole.
+        begun = jnp.ceil((jnp.asarray(until, starts.dtype) - path.t0) / integration.dt - 1e-3)
+        steps = jnp.clip(begun, 0, steps).astype(jnp.int32)
     tau = network.tau[:, None]
     drive = network.bias[:, None]
     if context is not None and context.ndim == 2:
@@ -148,8 +157,12 @@ def _fixed(network, path, times, context, y0, integration, key):
             y0=y0,
         )
         scheme = Scheme(network.form, network.phi, a, b)
-        before, outputs, final = discrete_solve(parameters, network.kernel, scheme)
-        outputs = outputs[inner]
+        before, outputs, final = discrete_solve(parameters, steps, network.kernel, scheme)
+        states, outputs = before[inner], outputs[inner]
+        if until is not None:
+            live = jnp.asarray(inner)[:, None, None] < steps
+            states = jnp.where(live, states, final)
+            outputs = jnp.where(live, outputs, network.output_weights @ network.rates(final))
     else:
         solver = solver_named(integration.solver, tau)
         if isinstance(solver, diffrax.AbstractRungeKutta):
@@ -158,25 +171,28 @@ def _fixed(network, path, times, context, y0, integration, key):
         field = vector_field(network, path, drive, _plain)
 
         def step(y, xs):
-            t0, t1, context_now, noise_now = xs
+            now, t0, t1, context_now, noise_now = xs
             args = (jnp.nextafter(t1, t0), context_now)
             terms = diffrax.ODETerm(field)
             state = solver.init(terms, t0, t1, y, args)
             y1, _, _, _, _ = solver.step(terms, t0, t1, y, args, state, made_jump=True)
-            return (y1 if noise_now is None else y1 + noise_now), y
+            y1 = y1 if noise_now is None else y1 + noise_now
+            return (y1 if until is None else jnp.where(now < steps, y1, y)), y
 
         ends = jnp.asarray(grid[1:], starts.dtype)
-        xs = (starts, ends, held, noise)
+        xs = (jnp.arange(len(starts)), starts, ends, held, noise)
         final, before = jax.lax.scan(step, y0, xs)
-        outputs = _readout(network, before[inner])
+        states = before[inner]
+        outputs = _readout(network, states)
 
-    states = jnp.concatenate([before[inner], final[None]])
+    states = jnp.concatenate([states, final[None]])
     return states, jnp.concatenate([outputs, _readout(network, final[None])]), final
 
 
-def _adaptive(network, path, times, context, y0, integration, key):
+def _adaptive(network, path, times, context, y0, until, integration, key):
     dtype = network.weights.dtype
     times = jnp.asarray(times, dtype)
+    saves = times if until is None else jnp.minimum(times, jnp.asarray(until, dtype))
     drive = network.bias[:, None]
     jumps = [] if getattr(path, "jump_ts", None) is None else [jnp.asarray(path.jump_ts, dtype)]  # pyright: ignore[reportAttributeAccessIssue] an optional part of the path's interface
     args = (jnp.asarray(jnp.inf, dtype), None)
@@ -222,11 +238,11 @@ def _adaptive(network, path, times, context, y0, integration, key):
         terms,
         solver_named(integration.solver, network.tau[:, None]),
         t0=jnp.asarray(path.t0, dtype),
-        t1=times[-1],
+        t1=saves[-1],
         dt0=jnp.asarray(integration.dt, dtype),
         y0=y0,
         args=args,
-        saveat=diffrax.SaveAt(ts=times),
+        saveat=diffrax.SaveAt(ts=saves),
         stepsize_controller=controller,
         adjoint=adjoint,
         max_steps=integration.max_steps,

@@ -4,9 +4,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int32, PyTree
+from jaxtyping import Array, Float, Int, Int32, PyTree
 
 from ._graph import Graph
+
+# So many steps at a time are summed into the gradient of a matrix: a product large enough to be
+# fast, and less than that is done in vain if the solve ends early.
+_CHUNK = 8
 
 
 class AbstractKernel(eqx.Module):
@@ -36,11 +40,15 @@ class AbstractKernel(eqx.Module):
 
     @abc.abstractmethod
     def outer(
-        self, delta: Float[Array, "time neurons batch"], rates: Float[Array, "time neurons batch"]
+        self,
+        delta: Float[Array, "time neurons batch"],
+        rates: Float[Array, "time neurons batch"],
+        steps: int | Int[Array, ""],
     ) -> PyTree[Float[Array, "..."]]:
-        """The cotangent of the layout: `delta_i rates_j` at every synapse, summed over time
-        and batch. Where a layout holds a weight twice, once for `product` and once for
-        `transpose`, the first takes all of the cotangent and the second none.
+        """The cotangent of the layout: `delta_i rates_j` at every synapse, summed over the batch
+        and the first `steps` of time; past these `delta` is 0, and need not be looked at. Where a
+        layout holds a weight twice, once for `product` and once for `transpose`, the first takes
+        all of the cotangent and the second none.
         """
 
 
@@ -90,7 +98,9 @@ def _product_backward(residuals, delta, perturbed, operands, kernel):
     (layout, rates), (layout_perturbed, rates_perturbed) = operands, perturbed
     wanted = any(jax.tree.leaves(layout_perturbed))
     return (
-        kernel.outer(delta[None], rates[None]) if wanted else jax.tree.map(lambda _: None, layout),
+        kernel.outer(delta[None], rates[None], 1)
+        if wanted
+        else jax.tree.map(lambda _: None, layout),
         kernel.transpose(layout, delta) if rates_perturbed else None,
     )
 
@@ -114,10 +124,21 @@ class AbstractMatrixKernel(AbstractKernel):
     def transpose(self, layout, delta):
         return layout[1] @ delta
 
-    def outer(self, delta, rates):
+    def outer(self, delta, rates, steps):
         time, neurons, batch = delta.shape
-        rows = [x.transpose(1, 0, 2).reshape(neurons, time * batch) for x in (delta, rates)]
-        matrix = rows[0] @ rows[1].T
+        parts = -(-time // _CHUNK)
+        chunk = -(-time // parts)
+
+        def add(i, matrix):
+            start = jnp.minimum(i * chunk, time - chunk)
+            both = [jax.lax.dynamic_slice_in_dim(x, start, chunk) for x in (delta, rates)]
+            # The last chunk begins early, to be whole: what the one before had of it is left out.
+            both[0] = jnp.where(start + jnp.arange(chunk)[:, None, None] < i * chunk, 0, both[0])
+            rows = [x.transpose(1, 0, 2).reshape(neurons, chunk * batch) for x in both]
+            return matrix + rows[0] @ rows[1].T
+
+        matrix = jnp.zeros((neurons, neurons), jnp.result_type(delta, rates))
+        matrix = jax.lax.fori_loop(0, -(-steps // chunk), add, matrix)
         return matrix, jnp.zeros_like(matrix)
 
 
@@ -172,5 +193,6 @@ class DiagonalKernel(AbstractKernel):
     def transpose(self, layout, delta):
         return layout[:, None] * delta
 
-    def outer(self, delta, rates):
+    def outer(self, delta, rates, steps):
+        del steps
         return (delta * rates).sum((0, 2))

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Bool, Float, PRNGKeyArray, Real
+from jaxtyping import Array, ArrayLike, Bool, Float, PRNGKeyArray, Real
 
 from ._graph import Graph
 from ._integrate import Trajectory, integrate
@@ -199,12 +199,20 @@ class RateNetwork(eqx.Module):
         *,
         context: Float[Array, "*time batch context"] | None = None,
         y0: Float[Array, "batch neurons"] | None = None,
+        until: Real[ArrayLike, ""] | None = None,
         integration: Integration | None = None,
         key: PRNGKeyArray | None = None,
     ) -> Trajectory:
         """Solve from `path.t0` and save at `times`; see [`ctrnn.integrate`][]."""
         return integrate(
-            self, path, times, context=context, y0=y0, integration=integration, key=key
+            self,
+            path,
+            times,
+            context=context,
+            y0=y0,
+            until=until,
+            integration=integration,
+            key=key,
         )
 
 

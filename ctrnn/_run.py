@@ -218,6 +218,7 @@ def _program(config: Config, battery: Battery, mesh: Mesh | None) -> _Program:
             batch_size=config.batch_size,
             integration=config.integration(dt),
             decision_weight=config.decision_weight,
+            length_classes=config.length_classes,
             focus=config.focus,
             mesh=None if several else mesh,
         )

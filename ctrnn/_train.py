@@ -11,7 +11,7 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from ._battery import Battery, frame_ends
+from ._battery import Battery, draw_trials, frame_ends, last_end
 from ._evaluate import correct
 from ._network import RateNetwork, trainable
 from ._solver import Integration
@@ -80,7 +80,7 @@ def warmup_cosine(learning_rate: float, warmup: int, steps: int) -> optax.Schedu
     !!! example
 
         ```python
-        optimiser = optax.adam(ctrnn.warmup_cosine(5e-3, warmup=100, steps=8000))
+        optimiser = optax.adam(ctrnn.warmup_cosine(5e-3, warmup=100, steps=10500))
         ```
     """
     return optax.warmup_cosine_decay_schedule(
@@ -123,6 +123,7 @@ def make_train_step(
     integration: Integration,
     decision_weight: float = 1.0,
     focus: float = 0.0,
+    length_classes: int = 1,
     mesh: Mesh | None = None,
 ) -> Callable[[TrainState], tuple[TrainState, StepMetrics]]:
     """One jitted step: draw a batch, solve, differentiate, update. Its argument's memory is reused.
@@ -135,6 +136,9 @@ def make_train_step(
     - `decision_weight`: weight of decision frames in the loss.
     - `focus`: fraction of trials drawn in proportion to each task's running error; the rest are
         drawn evenly.
+    - `length_classes`: so many times `batch_size` trials are drawn and sorted by length, and the step
+        takes one part of them: the shortest, at the next step longer ones, and so on in turn. A solve
+        lasts as long as the longest trial of its batch.
     - `mesh`: devices that have equal shares of a batch, as of [`ctrnn.device_mesh`][]. The trials are
         those that one device would draw; private noise each device draws for its own.
 
@@ -158,7 +162,12 @@ def make_train_step(
     def loss_fn(parameters, static, trial, key):
         network: RateNetwork = eqx.combine(parameters, static)
         trajectory = network(
-            trial.path("step"), times, context=trial.rule, integration=integration, key=key
+            trial.path("step"),
+            times,
+            context=trial.rule,
+            until=last_end(battery, trial),
+            integration=integration,
+            key=key,
         )
         loss = decision_loss(
             trajectory.outputs, trial.labels, trial.mask, trial.decision, decision_weight
@@ -175,7 +184,8 @@ def make_train_step(
         # The floor keeps tasks that are never wrong in view, and the odds finite if none is.
         error = jnp.maximum(state.task_error, 1e-3)
         odds = (1 - focus) / len(battery.names) + focus * error / error.sum()
-        trial = battery.batch(batch_key, batch_size, odds)
+        turn = state.step % length_classes
+        trial = draw_trials(battery, batch_key, batch_size, odds, length_classes, turn)
         parameters, static = eqx.partition(state.network, trainable(state.network))
         (loss, (right, frames)), gradient = differentiate(parameters, static, trial, noise_key)
         norm = optax.tree.norm(gradient)
@@ -212,8 +222,9 @@ def _shared(differentiate, mesh, battery, batch_size, decision_weight):
     """
     axes, everywhere = mesh.axis_names, PartitionSpec()
     # What grows with the batch has a trial each along its first axis.
+    odds = jnp.ones(len(battery.names))
     one, two = (
-        jax.eval_shape(lambda key, n=n: battery.batch(key, n * batch_size), jr.key(0))
+        jax.eval_shape(lambda key, n=n: draw_trials(battery, key, n * batch_size, odds), jr.key(0))
         for n in (1, 2)
     )
     trials = jax.tree.map(

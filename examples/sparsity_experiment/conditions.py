@@ -58,6 +58,7 @@ def config(condition: str, battery: str, learning_rate: float, seed: int) -> ctr
         dt=100.0,
         steps=steps,
         learning_rate=learning_rate,
+        length_classes=1,
         seed=seed,
         evaluate_every=steps // EVALUATIONS,
     )

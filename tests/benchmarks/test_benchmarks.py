@@ -144,7 +144,7 @@ def test_building_is_measured_rule_by_rule():
 
 def test_devices_are_held_against_one_where_there_are_cores(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
-    monkeypatch.setattr(_first, "_process", lambda dt, steps, mode, devices: [9.0, 1.0 / devices])
+    monkeypatch.setattr(_first, "_process", lambda program, count: [9.0, 1.0 / program.devices])
     monkeypatch.setattr("os.sched_getaffinity", lambda _: range(3), raising=False)
     one, two = _first.device_rows(rounds=1)
     assert [one["name"], two["name"]] == [
@@ -153,3 +153,12 @@ def test_devices_are_held_against_one_where_there_are_cores(monkeypatch):
     assert two["ratio"] == 0.5
     monkeypatch.setattr("os.sched_getaffinity", lambda _: range(1), raising=False)
     assert _first.device_rows(rounds=1) == []
+
+
+def test_batches_in_classes_of_length_are_held_against_mixed_ones(monkeypatch):
+    monkeypatch.setattr(
+        _first, "_process", lambda program, count: [9.0, 100 / program.dt / program.length_classes]
+    )
+    table = _first.length_rows(rounds=1)
+    assert [row["ratio"] for row in table] == 2 * [None, 1 / 2, 1 / 4, 1 / 8]
+    assert table[0]["name"] == "default training step of 100 ms, 1 class"

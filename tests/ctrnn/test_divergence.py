@@ -33,8 +33,10 @@ class Poisoned:
     def __getattr__(self, name):
         return getattr(BATTERY, name)
 
-    def batch(self, key, batch_size, weights=None):
-        trial = BATTERY.batch(key, batch_size, weights)
+    def render(self, spec, key=None):
+        trial = BATTERY.render(spec, key)
+        if key is None:
+            return trial
         factor = jnp.where(self.bad(key), jnp.nan, 1.0)
         return eqx.tree_at(lambda t: t.inputs, trial, trial.inputs * factor)
 
@@ -57,7 +59,7 @@ def events(folder, kind):
 def test_divergence_names_step_norms_and_the_last_good_checkpoint(tmp_path):
     folder = tmp_path / "run"
     with pytest.raises(ctrnn.Diverged) as error:
-        train(folder, some, steps=40, seed=3)
+        train(folder, some, steps=40, seed=1)
     said, step = str(error.value), events(folder, "end")[-1]["step"]
     end = events(folder, "end")[-1]
     assert end["status"] == "diverged" and end["checkpoint"] == (step - 1) // 4 * 4

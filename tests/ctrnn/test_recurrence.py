@@ -51,7 +51,7 @@ def assert_equal(one, other):
 def products(kernel, weights, delta, rates):
     layout, pull = jax.vjp(kernel.layout, weights)
     heard, told = kernel.product(layout, rates[0]), kernel.transpose(layout, delta[0])
-    return heard, told, pull(kernel.outer(delta, rates))[0]
+    return heard, told, pull(kernel.outer(delta, rates, len(delta)))[0]
 
 
 def matrix_products(graph, weights, delta, rates):

@@ -3,12 +3,10 @@
 import json
 import math
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-import optax
 import pydantic
 import pytest
 
@@ -185,36 +183,6 @@ def test_evaluation_equals_one_trial_at_a_time():
                     right += int(outputs[t, b].argmax() == trial.labels[b, t])
         expected.append(right / frames)
     np.testing.assert_allclose(evaluate(network), expected, rtol=1e-6)
-
-
-@pytest.mark.parametrize(
-    "error, shares", [([0.0, 0.3, 0.1], [0.17, 0.54, 0.29]), ([0.0] * 3, [0.33] * 3)]
-)
-def test_focus_draws_the_tasks_that_fail(error, shares):
-    """Half evenly and half by error; evenly where nothing is wrong any more."""
-
-    class Spy:
-        def __init__(self):
-            self.battery, self.odds = tasks.Battery.select("go,anti,rtgo"), []
-
-        def __getattr__(self, name):
-            return getattr(self.battery, name)
-
-        def batch(self, key, batch_size, weights=None):
-            jax.debug.callback(lambda w: self.odds.append(np.asarray(w)), weights)
-            return self.battery.batch(key, batch_size, weights)
-
-    spy, optimiser = Spy(), optax.sgd(0.0)
-    network = ctrnn.Config(**TINY).network(33, 3, 17, key=jr.key(0))
-    state = ctrnn.start_training(network, optimiser, 3, key=jr.key(1))
-    state = eqx.tree_at(lambda s: s.task_error, state, jnp.array(error))
-    step = ctrnn.make_train_step(
-        spy, optimiser, batch_size=8, integration=ctrnn.Integration(dt=100.0), focus=0.5
-    )
-    state, metrics = step(state)
-    jax.effects_barrier()
-    np.testing.assert_allclose(spy.odds[0], shares, atol=0.01)
-    assert np.isfinite(metrics.loss) and np.isfinite(state.task_error).all()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,119 @@
+"""The trials of a training step: tasks by their odds, lengths by class."""
+
+import itertools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ctrnn
+import tasks
+
+BATTERY = tasks.Battery.named("20")
+EVENLY = jnp.ones(20)
+
+
+class Spy:
+    """A battery that notes what is drawn from it to train on: the tasks, and the trials' frames."""
+
+    def __init__(self, battery):
+        self.battery, self.ids, self.frames = battery, [], []
+
+    def __getattr__(self, name):
+        return getattr(self.battery, name)
+
+    def sample(self, key, task_ids):
+        jax.debug.callback(lambda x: self.ids.append(np.asarray(x)), task_ids)
+        return self.battery.sample(key, task_ids)
+
+    def render(self, spec, key=None):
+        trial = self.battery.render(spec, key)
+        if key is not None:
+            jax.debug.callback(lambda x: self.frames.append(np.asarray(x)), trial.length)
+        return trial
+
+
+def make_step(battery, batch_size, **kwargs):
+    """A training step that leaves the network as it is, and a state to start from."""
+    config, count = ctrnn.Config(neurons="5x5", sparsity=0.2), len(battery.names)
+    network = config.network(33, count, 17, key=jr.key(0))
+    optimiser, integration = optax.sgd(0.0), ctrnn.Integration(dt=100.0)
+    step = ctrnn.make_train_step(
+        battery, optimiser, batch_size=batch_size, integration=integration, **kwargs
+    )
+    return step, ctrnn.start_training(network, optimiser, count, key=jr.key(1))
+
+
+@settings(max_examples=10, deadline=None)
+@given(classes=st.integers(1, 6), batch_size=st.integers(1, 9), seed=st.integers(0, 99))
+def test_the_classes_are_what_was_drawn_parted_by_length(classes, batch_size, seed):
+    parts = [
+        ctrnn.draw_trials(BATTERY, jr.key(seed), batch_size, EVENLY, classes, i)
+        for i in range(classes)
+    ]
+    whole = ctrnn.draw_trials(BATTERY, jr.key(seed), classes * batch_size, EVENLY)
+
+    def rows(trials):  # without the inputs, which have noise of their own
+        what = np.argmax(trials.rule, -1), trials.length, trials.labels.T
+        return sorted(map(tuple, np.vstack(what).T.tolist()))
+
+    assert rows(whole) == sorted(itertools.chain.from_iterable(map(rows, parts)))
+    for short, long in itertools.pairwise(parts):
+        assert short.length.max() <= long.length.min()
+        assert len(short.length) == batch_size
+
+
+def test_training_takes_each_class_in_turn():
+    spy = Spy(BATTERY)
+    step, state = make_step(spy, 64, length_classes=4)
+    for _ in range(8):
+        state, _ = step(state)
+    jax.effects_barrier()
+    longest = np.array([frames.max() for frames in spy.frames]).reshape(2, 4)
+    assert (np.diff(longest) > 0).all()
+    assert abs(np.mean(spy.frames) - np.mean(BATTERY.numpy_batch(0, 2000)["length"])) < 0.7
+
+
+def test_the_order_within_a_class_does_not_follow_length():
+    """So devices that share a batch have trials as long as each other's."""
+    trials = ctrnn.draw_trials(BATTERY, jr.key(0), 256, EVENLY, 2, 0)
+    halves = trials.length.reshape(2, -1)
+    assert abs(float(halves[0].mean() - halves[1].mean())) < 1
+    assert halves[0].max() == halves[1].max()
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+@pytest.mark.parametrize(
+    "error, shares", [([0.0, 0.3, 0.1], [0.17, 0.54, 0.29]), ([0.0] * 3, [0.33] * 3)]
+)
+def test_focus_draws_the_tasks_that_fail(error, shares, classes):
+    """Half evenly and half by error; evenly where nothing is wrong any more."""
+    spy = Spy(tasks.Battery.select("go,anti,rtgo"))
+    step, state = make_step(spy, 2000, focus=0.5, length_classes=classes)
+    state = eqx.tree_at(lambda s: s.task_error, state, jnp.array(error))
+    state, metrics = step(state)
+    jax.effects_barrier()
+    drawn = np.bincount(spy.ids[0], minlength=3) / len(spy.ids[0])
+    np.testing.assert_allclose(drawn, shares, atol=0.04)
+    assert np.isfinite(metrics.loss) and np.isfinite(state.task_error).all()
+
+
+def test_the_loss_is_that_of_whole_solves():
+    """Ending with the longest trial leaves out nothing that counts."""
+    step, state = make_step(BATTERY, 32, length_classes=4)
+    network, key = state.network, jr.split(jr.fold_in(jr.key(1), 0))[0]
+    trial = ctrnn.draw_trials(BATTERY, key, 32, EVENLY, 4, 0)
+    assert trial.length.max() < BATTERY.steps
+    times = BATTERY.dt * np.arange(1, BATTERY.steps + 1)
+    whole = network(
+        trial.path(), times, context=trial.rule, integration=ctrnn.Integration(dt=100.0)
+    )
+    expected = ctrnn.decision_loss(whole.outputs, trial.labels, trial.mask, trial.decision)
+    _, metrics = step(state)
+    np.testing.assert_allclose(metrics.loss, expected, rtol=1e-5)

@@ -1,0 +1,131 @@
+"""A solve that ends before its grid does: what it gives, its gradients, and the work it saves."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+import ctrnn
+import tasks
+
+FRAMES, DT, BATCH = 12, 100.0, 3
+TIMES = DT * np.arange(1, FRAMES + 1)
+INTEGRATIONS = {
+    "discrete": ctrnn.Integration(solver="bosh3", dt=50.0),
+    "scan": ctrnn.Integration(solver="bosh3", dt=50.0, adjoint="scan"),
+    "adaptive": ctrnn.Integration(solver="tsit5", rtol=1e-9),
+}
+WIRINGS = {
+    "masked": ctrnn.Locality(0.3),
+    "gather": ctrnn.Locality(0.3),
+    "dense": ctrnn.Dense(),
+    "diagonal": ctrnn.Autapse(),
+}
+
+
+def make_network(kernel="gather", **kwargs):
+    graph = WIRINGS[kernel](ctrnn.Sheet(4, 4), key=jr.key(0))
+    return ctrnn.RateNetwork(
+        graph, 2, 2, 3, kernel=kernel, activation="tanh", key=jr.key(1), **kwargs
+    )
+
+
+def solve(network, until=None, how="discrete", times=TIMES, key=None):
+    path = tasks.GridPath(jr.normal(jr.key(2), (FRAMES, BATCH, 2)), DT, "step")
+    context = jr.normal(jr.key(3), (BATCH, 2))
+    return network(
+        path, times, context=context, until=until, integration=INTEGRATIONS[how], key=key
+    )
+
+
+def loss(network, until, how="discrete", key=None):
+    end = solve(network, until, how, key=key)
+    return jnp.sum(jnp.sin(2 * end.outputs)) + jnp.sum(end.rates**2) + jnp.sum(end.state**3)
+
+
+def close(a, b, rtol=1e-9):
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_allclose(x, y, rtol=rtol, atol=rtol * float(jnp.abs(y).max()))
+
+
+@pytest.mark.parametrize("how", INTEGRATIONS)
+@pytest.mark.parametrize("frames", [1, 7, FRAMES])
+def test_it_is_the_shorter_solve_and_then_held(float64, how, frames):
+    network = make_network()
+    found = eqx.filter_jit(solve)(network, jnp.asarray(TIMES[frames - 1]), how)
+    expected = solve(network, how=how, times=TIMES[:frames])
+    close(found.state, expected.state)
+    for values in ("rates", "outputs"):
+        whole, short = getattr(found, values), getattr(expected, values)
+        close(whole, short[jnp.minimum(jnp.arange(FRAMES), frames - 1)])
+
+
+def test_a_step_that_has_begun_is_done_whole_and_an_end_outside_the_grid_is_its_own(float64):
+    network = make_network()
+    for until, same in ((601.0, 650.0), (0.0, -5.0), (TIMES[-1], 1e9)):
+        close(solve(network, until), solve(network, same))
+    close(solve(network, 1e9), solve(network))
+    assert not solve(network, 0.0).state.any()
+
+
+@pytest.mark.parametrize("kernel", WIRINGS)
+@pytest.mark.parametrize("until", [0.0, 250.0, 700.0, TIMES[-1]])
+def test_gradients_equal_those_of_autodiff(float64, kernel, until):
+    network = make_network(kernel, train_tau=True, noise=0.1)
+    gradient = eqx.filter_jit(eqx.filter_grad(loss))
+    found, expected = (gradient(network, until, how, jr.key(4)) for how in ("discrete", "scan"))
+    close(found, expected)
+
+
+@pytest.mark.parametrize("kernel", WIRINGS)
+def test_solves_of_unequal_length_side_by_side_are_those_one_by_one(float64, kernel):
+    network = make_network(kernel, train_tau=True, noise=0.1)
+    untils = jnp.array([300.0, 1100.0, 0.0, 500.0])
+    gradient = eqx.filter_value_and_grad(lambda n, until: loss(n, until, key=jr.key(4)))
+    together = eqx.filter_jit(eqx.filter_vmap(gradient, in_axes=(None, 0)))(network, untils)
+    for i, until in enumerate(untils):
+        close(jax.tree.map(lambda x, i=i: x[i], together), gradient(network, until))
+
+
+class CountingKernel(ctrnn.MaskedKernel):
+    """Says what it is asked for."""
+
+    def product(self, layout, rates):
+        jax.debug.callback(lambda: ASKED.append("product"))
+        return super().product(layout, rates)
+
+    def transpose(self, layout, delta):
+        jax.debug.callback(lambda: ASKED.append("transpose"))
+        return super().transpose(layout, delta)
+
+
+ASKED = []
+
+
+def test_nothing_is_computed_past_the_end():
+    network = make_network("masked")
+    network = eqx.tree_at(lambda n: n.kernel, network, CountingKernel(network.graph))
+    gradient = eqx.filter_jit(eqx.filter_grad(loss))
+    for until in (300.0, 900.0):  # of one compiled program
+        ASKED.clear()
+        jax.block_until_ready(gradient(network, jnp.asarray(until)))
+        jax.effects_barrier()
+        evaluations = 3 * until / 50  # of a method of three stages
+        assert ASKED.count("product") == ASKED.count("transpose") == evaluations
+
+
+@pytest.mark.parametrize("kernel", ["masked", "gather", "dense"])
+@pytest.mark.parametrize("time", [1, 7, 8, 9, 37])
+def test_the_gradient_of_weights_counts_each_step_once(float64, kernel, time):
+    network = make_network(kernel)
+    delta, rates = jr.normal(jr.key(0), (2, time, 16, 5))
+    pull = jax.linear_transpose(network.kernel.layout, network.weights)
+    matrix = jnp.einsum("tib,tjb->tij", delta, rates)[
+        :, network.graph.targets, network.graph.sources
+    ]
+    for steps in {1, time // 2, time}:
+        stopped = jnp.where(jnp.arange(time)[:, None, None] < steps, delta, 0)
+        (found,) = pull(network.kernel.outer(stopped, rates, jnp.asarray(steps)))
+        close(found, matrix[:steps].sum(0), 1e-12)
