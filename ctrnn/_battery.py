@@ -76,7 +76,8 @@ class Battery(Protocol):
         ...
 
     def render(self, spec: Any, key: PRNGKeyArray | None = None) -> Trials:
-        """The trials themselves; `key` draws the noise of their inputs, `None` leaves it out."""
+        """The trials themselves; `key` draws the noise of their inputs and nothing else, `None` leaves
+        it out."""
         ...
 
 
@@ -86,7 +87,8 @@ def frame_ends(battery: Battery) -> np.ndarray:
 
 def last_end(battery: Battery, trials: Trials) -> Float[Array, ""]:
     """When the longest of the trials ends, in ms."""
-    frames = jnp.where(trials.mask, jnp.arange(1, battery.steps + 1), 0).max()
+    counts = trials.mask | trials.decision
+    frames = jnp.where(counts, jnp.arange(1, battery.steps + 1), 0).max()
     return battery.dt * frames
 
 
@@ -95,12 +97,14 @@ def draw_trials(
     key: PRNGKeyArray,
     batch_size: int,
     odds: Float[Array, " tasks"],
+    *,
     length_classes: int = 1,
-    which: Int[Array, ""] | int = 0,
+    length_class: Int[Array, ""] | int = 0,
 ) -> Trials:
     """Trials to train on, of all lengths or of one class of them.
 
-    A solve lasts as long as the longest trial of its batch, so it pays to solve short ones together.
+    A solve lasts as long as the longest trial of its batch, so it pays to solve short ones together
+    ("bucketing by length").
 
     **Arguments:**
 
@@ -111,19 +115,32 @@ def draw_trials(
     - `length_classes`: so many times as many trials are drawn and sorted by length, then parted into
         these classes, of which one is returned. All of them together are the trials drawn, so that
         to take each in turn leaves tasks and lengths in proportion.
-    - `which`: the class, 0 for the shortest.
+    - `length_class`: which of them, from 0 for the shortest.
 
     **Returns:**
 
     The trials, as the battery renders them.
 
+    **Raises:**
+
+    `ValueError` if there is no such class, or if `odds` are not one for each task.
+
     !!! example
 
         ```python
         odds = jnp.ones(len(battery.names))
-        short = ctrnn.draw_trials(battery, key, 64, odds, length_classes=4, which=0)
+        short = ctrnn.draw_trials(battery, key, 64, odds, length_classes=4)
         ```
     """
+    if length_classes < 1 or (isinstance(length_class, int) and length_class >= length_classes):
+        raise ValueError(
+            f"there is no class {length_class} of {length_classes}; give 1 class of length or more, and "
+            "count them from 0."
+        )
+    if odds.shape != (len(battery.names),):
+        raise ValueError(
+            f"odds have shape {odds.shape}; give one number for each of the {len(battery.names)} tasks."
+        )
     task_key, spec_key, noise_key = jr.split(key, 3)
     count = batch_size * length_classes
     upto = jnp.cumsum(odds)
@@ -132,7 +149,7 @@ def draw_trials(
     if length_classes > 1:
         # All that is made of these is the mask: the compiler leaves out the rest.
         by_length = jnp.argsort(battery.render(spec).mask.sum(1))
-        taken = jax.lax.dynamic_slice_in_dim(by_length, which * batch_size, batch_size)
+        taken = jax.lax.dynamic_slice_in_dim(by_length, length_class * batch_size, batch_size)
         # As they were drawn, so that devices that share them have short and long ones alike.
         spec = jax.tree.map(lambda x: x[jnp.sort(taken)], spec)
     return battery.render(spec, noise_key)

@@ -109,7 +109,7 @@ class Config(pydantic.BaseModel):
     )
     length_classes: int = _field(
         "Training",
-        "Batches of short trials and of longer ones take turns, in so many classes.",
+        "Sort trials into this many classes of length, to train on in turn; 1 mixes all.",
         8,
         ge=1,
     )

@@ -2,7 +2,7 @@
 
 In reverse mode the cotangent of the state is needed at every stage of every step, one after another;
 those of the parameters only as sums over all of them. So the backward pass is a scan for the former,
-which adds up the small ones of the latter as it goes, and then one product for the recurrent weights.
+which adds up the small ones of the latter as it goes, and then the recurrent weights' in one pass.
 It is what autodiff of the loop computes, in another order.
 
 How many steps there are may be known only as the solve runs, so that a batch of short trials takes less
@@ -85,6 +85,10 @@ def _most_of_all(axis_size, in_batched, steps):
     return _most(steps.max()), False
 
 
+def _bound(steps):
+    return steps if isinstance(steps, int) else _most(steps)
+
+
 def _at(x, t):
     # Not by `x[t]` and `.at[t]`: under `vmap` these gather and scatter, and copy all.
     return jax.lax.dynamic_index_in_dim(x, t, keepdims=False)
@@ -115,8 +119,9 @@ def _forward(p: SolveParameters, steps, kernel: AbstractKernel, scheme: Scheme):
     stages = [p.y0] * len(scheme.b)
     rows = p.y0, p.output_weights @ p.y0, stages[1:], stages
     saved = jax.tree.map(lambda x: jnp.zeros((len(p.inputs), *x.shape), x.dtype), rows)
-    most = steps if isinstance(steps, int) else _most(steps)
-    final, (before, outputs, later, drives) = jax.lax.fori_loop(0, most, step, (p.y0, saved))
+    final, (before, outputs, later, drives) = jax.lax.fori_loop(
+        0, _bound(steps), step, (p.y0, saved)
+    )
     return (before, outputs, final), ([before, *later], drives)
 
 
@@ -124,8 +129,8 @@ def _forward(p: SolveParameters, steps, kernel: AbstractKernel, scheme: Scheme):
 def discrete_solve(
     p: SolveParameters, steps: int | Int[Array, ""], kernel: AbstractKernel, scheme: Scheme
 ) -> _Solution:
-    """The states before each of the first `steps` steps and what is read out of each, then zeros;
-    and the last state.
+    """The states before each of the first `steps` steps and what is read out of each, with room for
+    those of all; and the last state.
     """
     # The readout is part of the solve for the sake of its cotangent. That of the outputs is small;
     # read out after the solve, the cotangent would be of the states, and as large as all of them: a
@@ -145,11 +150,11 @@ def _discrete_bwd(residuals, cotangents, perturbed, p, steps, kernel, scheme):
     stages, drives = residuals
     before_bar, outputs_bar, final_bar = cotangents
     final_bar = jnp.zeros_like(p.y0) if final_bar is None else final_bar
-    count, most = len(scheme.b), steps if isinstance(steps, int) else _most(steps)
+    count, most = len(scheme.b), _bound(steps)
 
-    def step(i, carry):
+    def step(done, carry):
         y_bar, deltas, noise_bar, (gain_bar, input_bar, drive_bar, output_bar) = carry
-        t = most - 1 - i
+        t = most - 1 - done
         gain = jnp.where(t < steps, p.gain, 0)
         now, inputs = [_at(x, t) for x in stages], _at(p.inputs, t)
         if noise_bar is not None:

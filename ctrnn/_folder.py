@@ -135,6 +135,8 @@ def open_run(folder: Path) -> Config:
     settings = load_config(folder / "config.toml")
     if "version" not in settings:
         raise ValueError(f"{folder}/config.toml is no run's: it has no version.")
+    # A run's file has all settings; before this one was, batches had trials of all lengths.
+    settings.setdefault("length_classes", 1)
     return Config(**settings)
 
 

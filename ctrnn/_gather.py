@@ -101,26 +101,26 @@ def _weighted_sum(neighbours, weights, rates):
     return jax.lax.scan(add, total, (neighbours, weights))[0]
 
 
-def _sums(heard, delta, rates, first):
+def _sums(heard, delta, rates, steps):
     """`delta_i rates_j`, for all j in the lists of i, summed over the first steps and over the batch."""
     time, neurons, batch = delta.shape
     passes, group, _ = heard.shape
     lanes = min(batch, _LANES * -(-batch // (_LANES * _TERMS)))
     strips = -(-batch // lanes)
-    steps = min(time, max(2, -(-_TERMS // strips)))
-    whole = (0, -time % steps), (0, 0), (0, -batch % lanes)
+    span = min(time, max(2, -(-_TERMS // strips)))
+    whole = (0, -time % span), (0, 0), (0, -batch % lanes)
     delta, rates = (
-        jnp.pad(x, whole).reshape(-1, steps, neurons, strips, lanes) for x in (delta, rates)
+        jnp.pad(x, whole).reshape(-1, span, neurons, strips, lanes) for x in (delta, rates)
     )
 
     def fetch(chunk):
         both = (jax.lax.dynamic_index_in_dim(x, chunk, keepdims=False) for x in (delta, rates))
-        return [x.swapaxes(0, 1).reshape(neurons, steps * strips, lanes) for x in both]
+        return [x.swapaxes(0, 1).reshape(neurons, span * strips, lanes) for x in both]
 
     def block(places):
         def add(chunk, carry):
             total, (delta, rates) = carry
-            for term in range(steps * strips):
+            for term in range(span * strips):
                 total = total + delta[:, None, term] * _rows(rates[:, term], places)
             # Carried to the next round, for a carry is stored: used where it is fetched, XLA may
             # fetch it anew for each term and neighbour, at 7 times the cost. (The fetch after the
@@ -128,7 +128,7 @@ def _sums(heard, delta, rates, first):
             return total, fetch(chunk + 1)
 
         total = jnp.zeros((*places.shape, lanes), jnp.result_type(delta, rates))
-        total = jax.lax.fori_loop(0, -(-first // steps), add, (total, fetch(0)))[0]
+        total = jax.lax.fori_loop(0, -(-steps // span), add, (total, fetch(0)))[0]
         return total @ jnp.ones(lanes, total.dtype)
 
     flat = heard.reshape(passes * group, neurons)

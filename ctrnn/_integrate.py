@@ -27,7 +27,7 @@ class Trajectory(eqx.Module):
     """What the network did.
 
     - `times` [time] in ms; `rates` [time, batch, neurons]; `outputs` [time, batch, outputs];
-    - `state` [batch, neurons]: the solver's state at the last time, to go on from.
+    - `state` [batch, neurons]: the solver's state at its end, to go on from.
     """
 
     times: Float[Array, " time"]
@@ -63,7 +63,8 @@ def integrate(
     - `y0`: the state at `path.t0`; zero by default.
     - `until`: when the solve ends, in ms (on a fixed step: with the step that reaches it); from then
         on the state is held. By default the last of `times`. It need not be concrete: of one
-        compiled program, a batch of short trials takes less time than one of long ones.
+        compiled program, a batch of short trials takes less time than one of long ones (but with the
+        adjoint "scan", which takes all steps). No gradient flows to it.
     - `integration`: how to solve; by Heun's method in steps of 20 ms by default.
     - `key`: draws the private noise. Without it the deterministic equation is solved.
 
@@ -73,8 +74,8 @@ def integrate(
 
     **Raises:**
 
-    `ValueError` if times are off the step's grid, or the solver cannot carry the noise. A solve
-    that fails at run time raises with Diffrax's result.
+    `ValueError` if times are off the step's grid, `until` is not one number, or the solver
+    cannot carry the noise. A solve that fails at run time raises with Diffrax's result.
 
     !!! example
 
@@ -100,6 +101,11 @@ def integrate(
         )
     if y0 is not None and y0.shape != (batch, network.size):
         raise ValueError(f"y0 has shape {y0.shape}; it must be {(batch, network.size)}.")
+    if until is not None and jnp.shape(until):
+        raise ValueError(
+            f"until has shape {jnp.shape(until)}; a batch is one solve, which ends once: give one time "
+            "in ms, such as that of the longest trial."
+        )
     y0 = jnp.zeros((batch, network.size), dtype) if y0 is None else y0.astype(dtype)
     context = None if context is None else context.astype(dtype)
     key = key if network.noise > 0 else None
@@ -115,13 +121,15 @@ def integrate(
 
 def _fixed(network, path, times, context, y0, until, integration, key):
     grid, saved = _step_grid(path.t0, times, integration.dt)
+    if len(grid) == 1:  # the start alone
+        return y0[None], _readout(network, y0[None]), y0
     inner = saved[:-1]  # The last time to save at is the end of the last step.
     starts = jnp.asarray(grid[:-1], network.weights.dtype)
     steps = len(starts)
     if until is not None:
-        # A thousandth of a step is rounding; a step that has begun is done whole.
-        begun = jnp.ceil((jnp.asarray(until, starts.dtype) - path.t0) / integration.dt - 1e-3)
-        steps = jnp.clip(begun, 0, steps).astype(jnp.int32)
+        # A step that has begun is done whole, but a thousandth of one is rounding.
+        count = (jax.lax.stop_gradient(jnp.asarray(until, starts.dtype)) - path.t0) / integration.dt
+        steps = jnp.clip(jnp.ceil(count - 1e-3 - 1e-6 * count), 0, steps).astype(jnp.int32)
     tau = network.tau[:, None]
     drive = network.bias[:, None]
     if context is not None and context.ndim == 2:
@@ -192,7 +200,10 @@ def _fixed(network, path, times, context, y0, until, integration, key):
 def _adaptive(network, path, times, context, y0, until, integration, key):
     dtype = network.weights.dtype
     times = jnp.asarray(times, dtype)
-    saves = times if until is None else jnp.minimum(times, jnp.asarray(until, dtype))
+    saves = times
+    if until is not None:
+        end = jax.lax.stop_gradient(jnp.asarray(until, dtype))
+        saves = jnp.minimum(times, jnp.maximum(end, path.t0))
     drive = network.bias[:, None]
     jumps = [] if getattr(path, "jump_ts", None) is None else [jnp.asarray(path.jump_ts, dtype)]  # pyright: ignore[reportAttributeAccessIssue] an optional part of the path's interface
     args = (jnp.asarray(jnp.inf, dtype), None)

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int, Int32, PyTree
 from ._graph import Graph
 
 # So many steps at a time are summed into the gradient of a matrix: a product large enough to be
-# fast, and less than that is done in vain if the solve ends early.
+# fast (measured on CPU), and less than that is done in vain if the solve ends early.
 _CHUNK = 8
 
 
@@ -97,12 +97,10 @@ def _product_backward(residuals, delta, perturbed, operands, kernel):
     del residuals
     (layout, rates), (layout_perturbed, rates_perturbed) = operands, perturbed
     wanted = any(jax.tree.leaves(layout_perturbed))
-    return (
-        kernel.outer(delta[None], rates[None], 1)
-        if wanted
-        else jax.tree.map(lambda _: None, layout),
-        kernel.transpose(layout, delta) if rates_perturbed else None,
-    )
+    layout_bar = jax.tree.map(lambda _: None, layout)
+    if wanted:
+        layout_bar = kernel.outer(delta[None], rates[None], 1)
+    return layout_bar, kernel.transpose(layout, delta) if rates_perturbed else None
 
 
 class AbstractMatrixKernel(AbstractKernel):
@@ -125,20 +123,26 @@ class AbstractMatrixKernel(AbstractKernel):
         return layout[1] @ delta
 
     def outer(self, delta, rates, steps):
-        time, neurons, batch = delta.shape
+        time, neurons, _ = delta.shape
         parts = -(-time // _CHUNK)
         chunk = -(-time // parts)
+
+        def product(delta, rates):
+            rows = [x.transpose(1, 0, 2).reshape(neurons, -1) for x in (delta, rates)]
+            return rows[0] @ rows[1].T
 
         def add(i, matrix):
             start = jnp.minimum(i * chunk, time - chunk)
             both = [jax.lax.dynamic_slice_in_dim(x, start, chunk) for x in (delta, rates)]
             # The last chunk begins early, to be whole: what the one before had of it is left out.
             both[0] = jnp.where(start + jnp.arange(chunk)[:, None, None] < i * chunk, 0, both[0])
-            rows = [x.transpose(1, 0, 2).reshape(neurons, chunk * batch) for x in both]
-            return matrix + rows[0] @ rows[1].T
+            return matrix + product(*both)
 
-        matrix = jnp.zeros((neurons, neurons), jnp.result_type(delta, rates))
-        matrix = jax.lax.fori_loop(0, -(-steps // chunk), add, matrix)
+        if parts == 1:
+            matrix = product(delta, rates)
+        else:
+            matrix = jnp.zeros((neurons, neurons), jnp.result_type(delta, rates))
+            matrix = jax.lax.fori_loop(0, -(-steps // chunk), add, matrix)
         return matrix, jnp.zeros_like(matrix)
 
 

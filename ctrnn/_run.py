@@ -28,7 +28,7 @@ from ._resume import open_checkpoints, restore_state, save_state
 from ._train import StepMetrics, TrainState, make_train_step, start_training
 from ._typed_file import clear_drafts
 
-_LOG_EVERY = 10
+_LOG_EVERY = 10  # steps, and then to the end of a turn: classes of length differ in loss
 
 
 class Diverged(RuntimeError):
@@ -75,7 +75,7 @@ def train(
 
     - `config`, `battery`: the settings, and the battery they name.
     - `folder`: made by [`ctrnn.create_run`][].
-    - `report`: called about every ten steps.
+    - `report`: called every ten steps, or as many as make whole turns of the classes of length.
     - `stop`: asked after each step; `True` saves and ends. Of several processes, any can say so.
     - `mesh`: devices that share the run, from [`ctrnn.device_mesh`][].
     - `sinks`: called with each event's name, step and numbers; see [`ctrnn.make_sinks`][].
@@ -138,6 +138,7 @@ def _train(
         if config.due(step) and reached(per_task):
             status = "reached target"
         recent, norms = [], collections.deque(maxlen=10)
+        log_every = -(-_LOG_EVERY // config.length_classes) * config.length_classes
         since = time.monotonic()
         while step < config.steps and status == "finished":
             refined = step >= config.refine_at * config.steps
@@ -158,7 +159,7 @@ def _train(
                     record.diverged(step, norms, saved)
                 raise _diverged(step, seen, norms, config, folder, saved)
             last = step == config.steps
-            if step % _LOG_EVERY == 0 or last:
+            if step % log_every == 0 or last:
                 rate = len(recent) * config.batch_size / (time.monotonic() - since)
                 batches = {k: np.stack([x[k] for x in recent]) for k in seen}
                 for record in written:
@@ -168,7 +169,7 @@ def _train(
                     report(Progress(step, **means, trials_per_second=rate, per_task=overall))
                 recent, since = [], time.monotonic()
             # Processes that ask each other wait for the slowest of them.
-            asking = jax.process_count() == 1 or step % _LOG_EVERY == 0
+            asking = jax.process_count() == 1 or step % log_every == 0
             stopping = asking and anywhere(stop())
             if config.due(step) or stopping:
                 paused = time.monotonic()

@@ -148,7 +148,8 @@ def make_train_step(
 
     **Raises:**
 
-    `ValueError`, at the first step, if a fixed step of the solve does not divide the frames.
+    `ValueError` if there is less than one class of length; at the first step, if a fixed step of the
+    solve does not divide the frames.
 
     !!! example
 
@@ -157,6 +158,8 @@ def make_train_step(
         state, metrics = step(state)
         ```
     """
+    if length_classes < 1:
+        raise ValueError(f"length_classes is {length_classes}; it must be 1 (all lengths) or more.")
     times = frame_ends(battery)
 
     def loss_fn(parameters, static, trial, key):
@@ -185,7 +188,14 @@ def make_train_step(
         error = jnp.maximum(state.task_error, 1e-3)
         odds = (1 - focus) / len(battery.names) + focus * error / error.sum()
         turn = state.step % length_classes
-        trial = draw_trials(battery, batch_key, batch_size, odds, length_classes, turn)
+        trial = draw_trials(
+            battery,
+            batch_key,
+            batch_size,
+            odds,
+            length_classes=length_classes,
+            length_class=turn,
+        )
         parameters, static = eqx.partition(state.network, trainable(state.network))
         (loss, (right, frames)), gradient = differentiate(parameters, static, trial, noise_key)
         norm = optax.tree.norm(gradient)

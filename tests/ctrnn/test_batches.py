@@ -39,6 +39,10 @@ class Spy:
         return trial
 
 
+def draw(key, batch_size, **kwargs):
+    return ctrnn.draw_trials(BATTERY, key, batch_size, EVENLY, **kwargs)
+
+
 def make_step(battery, batch_size, **kwargs):
     """A training step that leaves the network as it is, and a state to start from."""
     config, count = ctrnn.Config(neurons="5x5", sparsity=0.2), len(battery.names)
@@ -54,10 +58,10 @@ def make_step(battery, batch_size, **kwargs):
 @given(classes=st.integers(1, 6), batch_size=st.integers(1, 9), seed=st.integers(0, 99))
 def test_the_classes_are_what_was_drawn_parted_by_length(classes, batch_size, seed):
     parts = [
-        ctrnn.draw_trials(BATTERY, jr.key(seed), batch_size, EVENLY, classes, i)
+        draw(jr.key(seed), batch_size, length_classes=classes, length_class=i)
         for i in range(classes)
     ]
-    whole = ctrnn.draw_trials(BATTERY, jr.key(seed), classes * batch_size, EVENLY)
+    whole = draw(jr.key(seed), classes * batch_size)
 
     def rows(trials):  # without the inputs, which have noise of their own
         what = np.argmax(trials.rule, -1), trials.length, trials.labels.T
@@ -67,6 +71,28 @@ def test_the_classes_are_what_was_drawn_parted_by_length(classes, batch_size, se
     for short, long in itertools.pairwise(parts):
         assert short.length.max() <= long.length.min()
         assert len(short.length) == batch_size
+
+
+def test_one_class_is_the_batch_of_the_battery():
+    both = draw(jr.key(3), 32), BATTERY.batch(jr.key(3), 32, EVENLY)
+    for a, b in zip(*map(jax.tree.leaves, both), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: draw(jr.key(0), 8, length_classes=0),
+        lambda: draw(jr.key(0), 8, length_classes=2, length_class=2),
+        lambda: ctrnn.draw_trials(BATTERY, jr.key(0), 8, jnp.ones(19)),
+        lambda: make_step(BATTERY, 8, length_classes=0),
+    ],
+)
+def test_what_cannot_be_drawn(wrong):
+    with pytest.raises(
+        ValueError, match=r"no class|one number for each of the 20|1 \(all lengths\)"
+    ):
+        wrong()
 
 
 def test_training_takes_each_class_in_turn():
@@ -82,7 +108,7 @@ def test_training_takes_each_class_in_turn():
 
 def test_the_order_within_a_class_does_not_follow_length():
     """So devices that share a batch have trials as long as each other's."""
-    trials = ctrnn.draw_trials(BATTERY, jr.key(0), 256, EVENLY, 2, 0)
+    trials = draw(jr.key(0), 256, length_classes=2)
     halves = trials.length.reshape(2, -1)
     assert abs(float(halves[0].mean() - halves[1].mean())) < 1
     assert halves[0].max() == halves[1].max()
@@ -107,13 +133,13 @@ def test_focus_draws_the_tasks_that_fail(error, shares, classes):
 def test_the_loss_is_that_of_whole_solves():
     """Ending with the longest trial leaves out nothing that counts."""
     step, state = make_step(BATTERY, 32, length_classes=4)
-    network, key = state.network, jr.split(jr.fold_in(jr.key(1), 0))[0]
-    trial = ctrnn.draw_trials(BATTERY, key, 32, EVENLY, 4, 0)
-    assert trial.length.max() < BATTERY.steps
     times = BATTERY.dt * np.arange(1, BATTERY.steps + 1)
-    whole = network(
-        trial.path(), times, context=trial.rule, integration=ctrnn.Integration(dt=100.0)
-    )
-    expected = ctrnn.decision_loss(whole.outputs, trial.labels, trial.mask, trial.decision)
-    _, metrics = step(state)
-    np.testing.assert_allclose(metrics.loss, expected, rtol=1e-5)
+    for turn in range(4):
+        key = jr.split(jr.fold_in(jr.key(1), turn))[0]
+        trial = draw(key, 32, length_classes=4, length_class=turn)
+        whole = state.network(
+            trial.path(), times, context=trial.rule, integration=ctrnn.Integration(dt=100.0)
+        )
+        expected = ctrnn.decision_loss(whole.outputs, trial.labels, trial.mask, trial.decision)
+        state, metrics = step(state)
+        np.testing.assert_allclose(metrics.loss, expected, rtol=1e-5)

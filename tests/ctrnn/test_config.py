@@ -43,6 +43,7 @@ FREE = {
     "skip_nonfinite": st.integers(0, 100),
     "decision_weight": positive(1e6),
     "focus": st.floats(0, 1),
+    "length_classes": st.integers(1, 64),
     "target_accuracy": st.none() | positive(1.0),
     "seed": st.integers(0, 2**32 - 8),
     "seeds": st.integers(1, 8),

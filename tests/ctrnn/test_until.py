@@ -1,5 +1,7 @@
 """A solve that ends before its grid does: what it gives, its gradients, and the work it saves."""
 
+import inspect
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -32,11 +34,14 @@ def make_network(kernel="gather", **kwargs):
     )
 
 
-def solve(network, until=None, how="discrete", times=TIMES, key=None):
+UNCHECKED = inspect.unwrap(ctrnn.integrate)  # without the types that tests check
+
+
+def solve(network, until=None, how="discrete", times=TIMES, key=None, integrate=ctrnn.integrate):
     path = tasks.GridPath(jr.normal(jr.key(2), (FRAMES, BATCH, 2)), DT, "step")
     context = jr.normal(jr.key(3), (BATCH, 2))
-    return network(
-        path, times, context=context, until=until, integration=INTEGRATIONS[how], key=key
+    return integrate(
+        network, path, times, context=context, until=until, integration=INTEGRATIONS[how], key=key
     )
 
 
@@ -62,12 +67,58 @@ def test_it_is_the_shorter_solve_and_then_held(float64, how, frames):
         close(whole, short[jnp.minimum(jnp.arange(FRAMES), frames - 1)])
 
 
-def test_a_step_that_has_begun_is_done_whole_and_an_end_outside_the_grid_is_its_own(float64):
+@pytest.mark.parametrize("how", INTEGRATIONS)
+def test_an_end_outside_the_grid_is_the_grid_s(float64, how):
     network = make_network()
-    for until, same in ((601.0, 650.0), (0.0, -5.0), (TIMES[-1], 1e9)):
-        close(solve(network, until), solve(network, same))
-    close(solve(network, 1e9), solve(network))
-    assert not solve(network, 0.0).state.any()
+    close(solve(network, 1e9, how), solve(network, how=how))
+    for until in (0.0, -5.0):
+        assert not solve(network, until, how).state.any()
+
+
+def test_a_step_that_has_begun_is_done_whole(float64):
+    network = make_network()
+    close(solve(network, 601.0), solve(network, 650.0))
+
+
+@pytest.mark.parametrize("dt", [100 / 3, 20.0, 0.1])
+def test_rounding_adds_no_step(dt):
+    """In single precision, where k dt is a little more or less than that."""
+    network = make_network()
+    times = dt * np.arange(1, 4001)
+    path = tasks.GridPath(jr.normal(jr.key(2), (1, BATCH, 2)), float(times[-1]), "step")
+
+    @jax.jit
+    def state(until):
+        how = ctrnn.Integration("euler", dt)
+        context = jnp.zeros((BATCH, 2))
+        found = network(path, times, context=context, until=until, integration=how)
+        return found.state, found.rates
+
+    for frame in (1, 7, 999, 2999, 4000):
+        end, rates = state(jnp.float32(dt * frame))
+        np.testing.assert_array_equal(end, rates[frame - 1])
+        if frame < 4000:
+            np.testing.assert_array_equal(rates[frame:], rates[frame - 1 : -1])
+
+
+def test_the_start_alone_can_be_saved():
+    found = solve(make_network(), times=np.array([0.0]))
+    assert found.rates.shape == (1, BATCH, 16) and not found.state.any()
+
+
+def test_a_batch_has_one_end():
+    with pytest.raises(ValueError, match=r"until has shape \(3,\); a batch is one solve"):
+        solve(make_network(), jnp.array([300.0, 400.0, 500.0]), integrate=UNCHECKED)
+
+
+def test_adaptive_gradient_equals_that_of_the_shorter_solve(float64):
+    network = make_network()
+
+    def end(network, until, times):
+        return jnp.sum(solve(network, until, "adaptive", times).state ** 3)
+
+    found = eqx.filter_grad(end)(network, 700.0, TIMES)
+    close(found, eqx.filter_grad(end)(network, None, TIMES[:7]), 1e-6)
 
 
 @pytest.mark.parametrize("kernel", WIRINGS)
