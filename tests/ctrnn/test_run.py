@@ -95,6 +95,15 @@ def test_an_existing_folder_is_not_reused(tmp_path):
     assert (tmp_path / "run" / "config.toml").read_text() == before
 
 
+def test_a_run_from_before_classes_of_length_keeps_to_mixed_batches(tmp_path):
+    ctrnn.create_run(tmp_path / "run", ctrnn.Config(**TINY), tasks.Battery.select("go,dm1"))
+    file = tmp_path / "run" / "config.toml"
+    lines = [line for line in file.read_text().splitlines() if "length_classes" not in line]
+    file.write_text("\n".join(lines))
+    assert ctrnn.open_run(tmp_path / "run") == ctrnn.Config(**TINY, length_classes=1)
+    assert ctrnn.Config(**TINY).length_classes > 1
+
+
 def test_a_config_that_was_not_written_is_no_run(tmp_path):
     (tmp_path / "config.toml").write_bytes(b"")
     with pytest.raises(ValueError, match="no version"):
