@@ -59,7 +59,7 @@ def events(folder, kind):
 def test_divergence_names_step_norms_and_the_last_good_checkpoint(tmp_path):
     folder = tmp_path / "run"
     with pytest.raises(ctrnn.Diverged) as error:
-        train(folder, some, steps=40, seed=1)
+        train(folder, some, steps=40, seed=1)  # of which the sixth batch is the first bad one
     said, step = str(error.value), events(folder, "end")[-1]["step"]
     end = events(folder, "end")[-1]
     assert end["status"] == "diverged" and end["checkpoint"] == (step - 1) // 4 * 4
