@@ -133,10 +133,10 @@ def test_gradients_equal_those_of_autodiff(float64, kernel, until):
 @pytest.mark.parametrize("kernel", WIRINGS)
 def test_solves_of_unequal_length_side_by_side_are_those_one_by_one(float64, kernel):
     network = make_network(kernel, train_tau=True, noise=0.1)
-    untils = jnp.array([300.0, 1100.0, 0.0, 500.0])
+    ends = jnp.array([300.0, 1100.0, 0.0, 500.0])
     gradient = eqx.filter_value_and_grad(lambda n, until: loss(n, until, key=jr.key(4)))
-    together = eqx.filter_jit(eqx.filter_vmap(gradient, in_axes=(None, 0)))(network, untils)
-    for i, until in enumerate(untils):
+    together = eqx.filter_jit(eqx.filter_vmap(gradient, in_axes=(None, 0)))(network, ends)
+    for i, until in enumerate(ends):
         close(jax.tree.map(lambda x, i=i: x[i], together), gradient(network, until))
 
 
