@@ -9,6 +9,8 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from ._integrate import Trajectory
+from ._network import RateNetwork
 from ._solver import Integration
 
 
@@ -81,15 +83,23 @@ class Battery(Protocol):
         ...
 
 
-def frame_ends(battery: Battery) -> np.ndarray:
-    return battery.dt * np.arange(1, battery.steps + 1)
-
-
-def last_end(battery: Battery, trials: Trials) -> Float[Array, ""]:
-    """When the longest of the trials ends, in ms."""
-    counts = trials.mask | trials.decision
-    frames = jnp.where(counts, jnp.arange(1, battery.steps + 1), 0).max()
-    return battery.dt * frames
+def solve_trials(
+    network: RateNetwork,
+    battery: Battery,
+    trials: Trials,
+    integration: Integration,
+    key: PRNGKeyArray,
+) -> Trajectory:
+    """What the network does at the end of each frame; the solve ends with the longest trial."""
+    ends = battery.dt * np.arange(1, battery.steps + 1)
+    return network(
+        trials.path("step"),
+        ends,
+        context=trials.rule,
+        until=jnp.where(trials.mask | trials.decision, ends, 0).max(),
+        integration=integration,
+        key=key,
+    )
 
 
 def draw_trials(
@@ -132,7 +142,8 @@ def draw_trials(
         short = ctrnn.draw_trials(battery, key, 64, odds, length_classes=4)
         ```
     """
-    if length_classes < 1 or (isinstance(length_class, int) and length_class >= length_classes):
+    known = isinstance(length_class, int)
+    if length_classes < 1 or (known and not 0 <= length_class < length_classes):
         raise ValueError(
             f"there is no class {length_class} of {length_classes}; give 1 class of length or more, and "
             "count them from 0."

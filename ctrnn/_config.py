@@ -108,10 +108,7 @@ class Config(pydantic.BaseModel):
         "Training", "Fraction of trials drawn by each task's error.", 0.5, ge=0, le=1
     )
     length_classes: int = _field(
-        "Training",
-        "Sort trials into this many classes of length, to train on in turn; 1 mixes all.",
-        8,
-        ge=1,
+        "Training", "Classes of trial length, trained on in turn; 1 mixes all lengths.", 8, ge=1
     )
     target_accuracy: float | None = _field(
         "Training", "Stop at this mean decision accuracy.", None, gt=0, le=1

@@ -9,7 +9,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from ._battery import Battery, frame_ends, last_end
+from ._battery import Battery, solve_trials
 from ._network import RateNetwork
 from ._solver import Integration
 
@@ -57,7 +57,7 @@ def make_count(
     battery: Battery, *, trials_per_task: int, integration: Integration
 ) -> Callable[[RateNetwork, PRNGKeyArray], tuple[Int[Array, " tasks"], Int[Array, " tasks"]]]:
     """`count(network, key)`: decision frames answered right, and decision frames, of each task."""
-    tasks, times = len(battery.names), frame_ends(battery)
+    tasks = len(battery.names)
     ids = np.repeat(np.arange(tasks), trials_per_task)
     chunk = min(len(ids), 256)
     padded = np.resize(ids, -(-len(ids) // chunk) * chunk).reshape(-1, chunk)
@@ -68,14 +68,7 @@ def make_count(
             ids, i = chunk_of_trials
             spec_key, noise_key, private_key = jr.split(jr.fold_in(key, i), 3)
             trial = battery.render(battery.sample(spec_key, ids), noise_key)
-            trajectory = network(
-                trial.path("step"),
-                times,
-                context=trial.rule,
-                until=last_end(battery, trial),
-                integration=integration,
-                key=private_key,
-            )
+            trajectory = solve_trials(network, battery, trial, integration, private_key)
             return correct(trajectory.outputs, trial.labels, trial.decision)
 
         counts = jax.lax.map(solve, (jnp.asarray(padded), jnp.arange(len(padded))))

@@ -1,7 +1,6 @@
 """One solve: a network, its input path and a grid of times become a trajectory."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import diffrax
@@ -9,18 +8,16 @@ import equinox as eqx
 import jax
 import jax.core
 import jax.numpy as jnp
-import lineax
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray, Real
 
+from ._adaptive import adaptive_solve
 from ._discrete import Scheme, SolveParameters, discrete_solve
-from ._recurrence import apply
-from ._solver import IMPLICIT, Integration, solver_named, step_gain, tableau
+from ._field import plain_product, readout, vector_field
+from ._solver import Integration, solver_named, step_gain, tableau
 
 if TYPE_CHECKING:
     from ._network import RateNetwork
-
-_STOCHASTIC = ("heun", "midpoint")
 
 
 class Trajectory(eqx.Module):
@@ -109,7 +106,7 @@ def integrate(
     y0 = jnp.zeros((batch, network.size), dtype) if y0 is None else y0.astype(dtype)
     context = None if context is None else context.astype(dtype)
     key = key if network.noise > 0 else None
-    solve = _fixed if integration.rtol is None else _adaptive
+    solve = _fixed if integration.rtol is None else adaptive_solve
     states, outputs, final = solve(network, path, times, context, y0.T, until, integration, key)
     return Trajectory(
         times=jnp.asarray(times, dtype),
@@ -122,7 +119,7 @@ def integrate(
 def _fixed(network, path, times, context, y0, until, integration, key):
     grid, saved = _step_grid(path.t0, times, integration.dt)
     if len(grid) == 1:  # the start alone
-        return y0[None], _readout(network, y0[None]), y0
+        return y0[None], readout(network, y0[None]), y0
     inner = saved[:-1]  # The last time to save at is the end of the last step.
     starts = jnp.asarray(grid[:-1], network.weights.dtype)
     steps = len(starts)
@@ -176,7 +173,7 @@ def _fixed(network, path, times, context, y0, until, integration, key):
         if isinstance(solver, diffrax.AbstractRungeKutta):
             # Diffrax's loop over stages is for reverse mode alone unless told otherwise.
             solver = dataclasses.replace(solver, scan_kind="bounded")
-        field = vector_field(network, path, drive, _plain)
+        field = vector_field(network, path, drive, plain_product)
 
         def step(y, xs):
             now, t0, t1, context_now, noise_now = xs
@@ -191,110 +188,10 @@ def _fixed(network, path, times, context, y0, until, integration, key):
         xs = (jnp.arange(len(starts)), starts, ends, held, noise)
         final, before = jax.lax.scan(step, y0, xs)
         states = before[inner]
-        outputs = _readout(network, states)
+        outputs = readout(network, states)
 
     states = jnp.concatenate([states, final[None]])
-    return states, jnp.concatenate([outputs, _readout(network, final[None])]), final
-
-
-def _adaptive(network, path, times, context, y0, until, integration, key):
-    dtype = network.weights.dtype
-    times = jnp.asarray(times, dtype)
-    saves = times
-    if until is not None:
-        end = jax.lax.stop_gradient(jnp.asarray(until, dtype))
-        saves = jnp.minimum(times, jnp.maximum(end, path.t0))
-    drive = network.bias[:, None]
-    jumps = [] if getattr(path, "jump_ts", None) is None else [jnp.asarray(path.jump_ts, dtype)]  # pyright: ignore[reportAttributeAccessIssue] an optional part of the path's interface
-    args = (jnp.asarray(jnp.inf, dtype), None)
-    if context is not None and context.ndim == 2:
-        drive = drive + network.context_weights @ context.T
-    # An implicit solver's Newton steps need forward mode.
-    product = _plain if integration.solver in IMPLICIT else apply
-    field = vector_field(network, path, drive, product)
-    if context is not None and context.ndim == 3:
-        jumps.append(times)
-
-        def field(t, y, args, inner=field):
-            now = context[jnp.minimum(jnp.searchsorted(times, t, side="right"), len(times) - 1)]
-            return inner(t, y, (args[0], now))
-
-    terms: diffrax.AbstractTerm = diffrax.ODETerm(field)
-    if key is not None:
-        if integration.solver not in _STOCHASTIC:
-            raise ValueError(
-                f"{integration.solver} cannot carry private noise with an adaptive step; "
-                f"choose one of {', '.join(_STOCHASTIC)}, or a fixed step."
-            )
-        brownian = diffrax.VirtualBrownianTree(
-            path.t0, times[-1], tol=integration.dt / 8, shape=y0.shape, key=key
-        )
-        amplitude = jnp.broadcast_to(network.noise * jnp.sqrt(2 / network.tau)[:, None], y0.shape)
-        diffusion = diffrax.ControlTerm(
-            lambda t, y, args: lineax.DiagonalLinearOperator(amplitude), brownian
-        )
-        terms = diffrax.MultiTerm(terms, diffusion)
-    controller = diffrax.PIDController(
-        rtol=integration.rtol,
-        atol=integration.rtol if integration.atol is None else integration.atol,
-    )
-    if jumps:
-        controller = diffrax.ClipStepSizeController(controller, jump_ts=jnp.concatenate(jumps))
-    adjoint = (
-        diffrax.DirectAdjoint()
-        if integration.adjoint == "direct"
-        else diffrax.RecursiveCheckpointAdjoint()
-    )
-    solution = diffrax.diffeqsolve(
-        terms,
-        solver_named(integration.solver, network.tau[:, None]),
-        t0=jnp.asarray(path.t0, dtype),
-        t1=saves[-1],
-        dt0=jnp.asarray(integration.dt, dtype),
-        y0=y0,
-        args=args,
-        saveat=diffrax.SaveAt(ts=saves),
-        stepsize_controller=controller,
-        adjoint=adjoint,
-        max_steps=integration.max_steps,
-    )
-    assert solution.ys is not None
-    return solution.ys, _readout(network, solution.ys), solution.ys[-1]
-
-
-def _plain(kernel, layout, rates):
-    """`apply` for forward mode, which a custom VJP does not have; in reverse, rows are fetched anew."""
-    return eqx.filter_checkpoint(kernel.product)(layout, rates)
-
-
-def _readout(network, states):
-    return jnp.einsum("on,tnb->tob", network.output_weights, network.rates(states))
-
-
-def vector_field(
-    network: "RateNetwork",
-    path: diffrax.AbstractPath,
-    drive: Float[Array, "neurons #batch"],
-    product: Callable = apply,
-) -> Callable:
-    """dy/dt for Diffrax: `field(t, y, (latest, context))`, with y [neurons, batch] and t in ms.
-
-    The input is read no later than at `latest`; `context` [batch, context] or None adds to `drive`.
-    """
-    layout = network.kernel.layout(network.synaptic_weights)
-    tau = network.tau[:, None]
-
-    def field(t, y, args):
-        latest, context = args
-        u = path.evaluate(jnp.minimum(t, latest), left=False).astype(y.dtype)
-        total = drive + network.input_weights @ u.T
-        if context is not None:
-            total = total + network.context_weights @ context.T
-        if network.form == "rate":
-            return (network.phi(product(network.kernel, layout, y) + total) - y) / tau
-        return (product(network.kernel, layout, network.phi(y)) + total - y) / tau
-
-    return field
+    return states, jnp.concatenate([outputs, readout(network, final[None])]), final
 
 
 def _step_grid(t0, times, dt) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from ._battery import Battery, draw_trials, frame_ends, last_end
+from ._battery import Battery, draw_trials, solve_trials
 from ._evaluate import correct
 from ._network import RateNetwork, trainable
 from ._solver import Integration
@@ -160,18 +160,10 @@ def make_train_step(
     """
     if length_classes < 1:
         raise ValueError(f"length_classes is {length_classes}; it must be 1 (all lengths) or more.")
-    times = frame_ends(battery)
 
     def loss_fn(parameters, static, trial, key):
         network: RateNetwork = eqx.combine(parameters, static)
-        trajectory = network(
-            trial.path("step"),
-            times,
-            context=trial.rule,
-            until=last_end(battery, trial),
-            integration=integration,
-            key=key,
-        )
+        trajectory = solve_trials(network, battery, trial, integration, key)
         loss = decision_loss(
             trajectory.outputs, trial.labels, trial.mask, trial.decision, decision_weight
         )
