@@ -48,7 +48,7 @@ def step(options: Options) -> list[Row]:
             if _torch.version(options.python) is not None:
                 cases += [
                     stack.enter_context(_torch.loop(shape, threads, options.python))
-                    for threads in (1, 2)
+                    for threads in ((1,) if jax.default_backend() == "gpu" else (1, 2))
                 ]
             hand, theirs, dense, local, *loops = in_turns(cases, options.turns(neurons))
         table += [hand, *(versus(each, hand) for each in (theirs, dense, local)), *loops]

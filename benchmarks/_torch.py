@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import jax
+
 from ._measure import Case
 from ._step import INPUTS, OUTPUTS, RULES, Shape
 
@@ -30,9 +32,10 @@ def version(python: str = sys.executable) -> str | None:
 @contextlib.contextmanager
 def loop(shape: Shape, threads: int, python: str = sys.executable) -> Iterator[Case]:
     """A training step of the peer, in a process of its own: threads are set once in a process."""
-    sizes = *shape, INPUTS + RULES, OUTPUTS, threads
+    device = "cuda" if jax.default_backend() == "gpu" else "cpu"
+    settings = device, *shape, INPUTS + RULES, OUTPUTS, threads
     with subprocess.Popen(
-        [python, str(_LOOP), *map(str, sizes)],
+        [python, str(_LOOP), *map(str, settings)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -48,6 +51,7 @@ def loop(shape: Shape, threads: int, python: str = sys.executable) -> Iterator[C
 
         step()
         _, peak = step()
-        name = f"PyTorch, weights * mask, {threads} thread" + "s" * (threads > 1)
+        where = "GPU" if device == "cuda" else f"{threads} thread" + "s" * (threads > 1)
+        name = f"PyTorch, weights * mask, {where}"
         yield Case(name, lambda: step()[0], *shape, peak or None)
         asked.close()

@@ -1,8 +1,9 @@
 """The peer: a continuous-time network in PyTorch as users of NeuroGym write it, weights * mask.
 
 A script that imports nothing of this project, so that any interpreter with PyTorch can run it:
-`python _torch_loop.py NEURONS DENSITY BATCH STEPS INPUTS OUTPUTS THREADS`. For each line that it
-reads it makes a training step and writes its seconds and the bytes that the process grew to.
+`python _torch_loop.py DEVICE NEURONS DENSITY BATCH STEPS INPUTS OUTPUTS THREADS`. For each line that it
+reads it makes a training step and writes its seconds and the bytes that the process grew to, on a GPU
+those that it held there at most.
 """
 
 import re
@@ -45,13 +46,15 @@ def largest() -> int:
 
 
 def main():
-    neurons, batch, steps, inputs, outputs, threads = (
-        int(x) for i, x in enumerate(sys.argv[1:]) if i != 1
-    )
+    device, density = sys.argv[1], float(sys.argv[3])
+    neurons, batch, steps, inputs, outputs, threads = map(int, [sys.argv[2], *sys.argv[4:]])
     torch.set_num_threads(threads)
     torch.manual_seed(0)
+    # As JAX does by default: both multiply by matrix units, of 10 bits.
+    torch.backends.cuda.matmul.allow_tf32 = True
+    torch.set_default_device(device)
     before = largest()
-    network = CTRNN(inputs, neurons, outputs, float(sys.argv[2]))
+    network = CTRNN(inputs, neurons, outputs, density)
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
     shown = torch.randn(steps, batch, inputs)
     labels = torch.randint(outputs, (steps * batch,))
@@ -61,8 +64,11 @@ def main():
         loss = nn.functional.cross_entropy(network(shown).reshape(-1, outputs), labels)
         loss.backward()
         optimiser.step()
+        if device == "cuda":
+            torch.cuda.synchronize()
         took = time.perf_counter() - start
-        print(took, largest() - before, flush=True)
+        grown = torch.cuda.max_memory_allocated() if device == "cuda" else largest() - before
+        print(took, grown, flush=True)
 
 
 if __name__ == "__main__":

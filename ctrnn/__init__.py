@@ -51,7 +51,9 @@ from ._recurrence import AbstractKernel as AbstractKernel
 from ._recurrence import DenseKernel as DenseKernel
 from ._recurrence import DiagonalKernel as DiagonalKernel
 from ._recurrence import GatherKernel as GatherKernel
+from ._recurrence import HalfKernel as HalfKernel
 from ._recurrence import MaskedKernel as MaskedKernel
+from ._recurrence import TileKernel as TileKernel
 from ._recurrence import apply as apply
 from ._recurrence import choose_kernel as choose_kernel
 from ._recurrence import kernel_named as kernel_named

@@ -83,8 +83,11 @@ class Config(pydantic.BaseModel):
         "Network", "Dale's law: the fraction of neurons that excite.", None, ge=0, le=1
     )
     noise: float = _field("Network", "Stationary sd of private noise.", 0.0, ge=0)
-    kernel: Literal["auto", "dense", "masked", "gather", "diagonal"] = _field(
+    kernel: Literal["auto", "dense", "masked", "gather", "tiles", "diagonal"] = _field(
         "Network", "How W r is computed; auto picks by measurement.", "auto"
+    )
+    precision: Literal["float32", "bfloat16"] = _field(
+        "Network", "Of the products W r; bfloat16 is for large networks on accelerators.", "float32"
     )
     solver: Literal[
         "euler", "exponential-euler", "heun", "midpoint", "bosh3", "tsit5", "dopri5"
@@ -145,7 +148,7 @@ class Config(pydantic.BaseModel):
             if self.kernel == kernel and self.connectivity != wiring:
                 raise ValueError(
                     f"the {kernel} kernel needs connectivity {wiring}, not {self.connectivity}; "
-                    "choose kernel auto, masked or gather"
+                    "choose kernel auto, masked, gather or tiles"
                 )
         if self.seed + self.seeds > 2**32:
             raise ValueError(f"seed {self.seed} has no {self.seeds} seeds from it on below 2**32")
@@ -233,6 +236,7 @@ class Config(pydantic.BaseModel):
             excitatory_fraction=self.excitatory_fraction,
             noise=self.noise,
             kernel=self.kernel,
+            precision=self.precision,
             key=weight_key,
         )
 

@@ -30,22 +30,28 @@ class GatherKernel(AbstractKernel):
     hearers: Int32[Array, "passes_out group_out neurons"]
     hearers_by: Int32[Array, "passes_out group_out neurons"]
 
-    def __init__(self, graph: Graph, fans: tuple[int, int] = (0, 0)):
+    def __init__(self, graph: Graph, room: tuple[int, int] = (0, 0)):
         """**Arguments:**
 
         - `graph`: The graph.
-        - `fans`: The fan-in and fan-out to have room for, if more than the graph's: kernels of
-            graphs that are equally large have equal shapes then, and can be stacked.
+        - `room`: The fan-in and fan-out to have room for at least, so that kernels of graphs that are
+            equally large have equal shapes and can be stacked.
         """
         sources, targets = np.asarray(graph.sources), np.asarray(graph.targets)
         self.heard, self.heard_by = _lists(
-            targets, sources, np.arange(len(sources)), graph.size, fans[0]
+            targets, sources, np.arange(len(sources)), graph.size, room[0]
         )
         # Stable, so that targets stay in order; of numbers of 16 bits NumPy makes a radix sort.
         by_source = np.argsort(sources.astype(np.min_scalar_type(graph.size)), kind="stable")
         self.hearers, self.hearers_by = _lists(
-            sources[by_source], targets[by_source], by_source, graph.size, fans[1]
+            sources[by_source], targets[by_source], by_source, graph.size, room[1]
         )
+
+    @property
+    def room(self) -> tuple[int, int]:
+        """The fan-in and fan-out that there is room for."""
+        (passes_in, group_in, _), (passes_out, group_out, _) = self.heard.shape, self.hearers.shape
+        return passes_in * group_in, passes_out * group_out
 
     def layout(self, weights):
         # Where a list is shorter than the longest, its synapse is out of range: weight 0.
@@ -78,7 +84,8 @@ def _lists(owners, others, synapses, size, room):
     return [jnp.asarray(x.T.reshape(passes, group, size)) for x in (neurons, by)]
 
 
-def _rows(array: Float[Array, "neurons ..."], neurons: Int32[Array, "..."]):
+def rows(array: Float[Array, "neurons ..."], neurons: Int32[Array, "..."]):
+    """The rows of these neurons."""
     # `array[neurons]` would test every index for being negative, at each use.
     ndim = neurons.ndim
     dimensions = jax.lax.GatherDimensionNumbers(
@@ -94,7 +101,7 @@ def _rows(array: Float[Array, "neurons ..."], neurons: Int32[Array, "..."]):
 def _weighted_sum(neighbours, weights, rates):
     def add(total, group):
         for neurons, weight in zip(*group, strict=True):
-            total = total + weight[:, None] * _rows(rates, neurons)
+            total = total + weight[:, None] * rows(rates, neurons)
         return total, None
 
     total = jnp.zeros(rates.shape, jnp.result_type(weights, rates))
@@ -121,7 +128,7 @@ def _sums(heard, delta, rates, steps):
         def add(chunk, carry):
             total, (delta, rates) = carry
             for term in range(span * strips):
-                total = total + delta[:, None, term] * _rows(rates[:, term], places)
+                total = total + delta[:, None, term] * rows(rates[:, term], places)
             # Carried to the next round, for a carry is stored: used where it is fetched, XLA may
             # fetch it anew for each term and neighbour, at 7 times the cost. (The fetch after the
             # last chunk is clamped to the last, and unused.)

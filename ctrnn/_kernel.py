@@ -1,9 +1,11 @@
 import abc
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, Int32, PyTree
 
 from ._graph import Graph
@@ -103,6 +105,30 @@ def _product_backward(residuals, delta, perturbed, operands, kernel):
     return layout_bar, kernel.transpose(layout, delta) if rates_perturbed else None
 
 
+def wide(x: Array) -> DTypeLike:
+    """The type in which products of these are summed: theirs, and no narrower than float32."""
+    return jnp.promote_types(x.dtype, jnp.float32)
+
+
+def sum_chunks(product: Callable, delta, rates, steps: int | Int[Array, ""]) -> Float[Array, "..."]:
+    """The sum of `product(delta, rates)` over so many steps of time, some of them at a time."""
+    time = len(delta)
+    parts = -(-time // _CHUNK)
+    chunk = -(-time // parts)
+
+    def add(i, total):
+        start = jnp.minimum(i * chunk, time - chunk)
+        both = [jax.lax.dynamic_slice_in_dim(x, start, chunk) for x in (delta, rates)]
+        # The last chunk begins early, to be whole: what the one before had of it is left out.
+        both[0] = jnp.where(start + jnp.arange(chunk)[:, None, None] < i * chunk, 0, both[0])
+        return total + product(*both)
+
+    if parts == 1:
+        return product(delta, rates)
+    sums = jax.eval_shape(product, delta[:chunk], rates[:chunk])
+    return jax.lax.fori_loop(0, -(-steps // chunk), add, jnp.zeros(sums.shape, sums.dtype))
+
+
 class AbstractMatrixKernel(AbstractKernel):
     """A kernel whose layout is the weight matrix and its transpose. XLA on CPU would
     otherwise transpose the matrix anew in every step: five times the time of the product.
@@ -117,32 +143,17 @@ class AbstractMatrixKernel(AbstractKernel):
         return matrix, jax.lax.stop_gradient(matrix).T
 
     def product(self, layout, rates):
-        return layout[0] @ rates
+        return jnp.matmul(layout[0], rates, preferred_element_type=wide(rates))
 
     def transpose(self, layout, delta):
-        return layout[1] @ delta
+        return jnp.matmul(layout[1], delta, preferred_element_type=wide(delta))
 
     def outer(self, delta, rates, steps):
-        time, neurons, _ = delta.shape
-        parts = -(-time // _CHUNK)
-        chunk = -(-time // parts)
-
         def product(delta, rates):
-            rows = [x.transpose(1, 0, 2).reshape(neurons, -1) for x in (delta, rates)]
-            return rows[0] @ rows[1].T
+            delta, rates = (x.swapaxes(0, 1).reshape(x.shape[1], -1) for x in (delta, rates))
+            return jnp.matmul(delta, rates.T, preferred_element_type=wide(delta))
 
-        def add(i, matrix):
-            start = jnp.minimum(i * chunk, time - chunk)
-            both = [jax.lax.dynamic_slice_in_dim(x, start, chunk) for x in (delta, rates)]
-            # The last chunk begins early, to be whole: what the one before had of it is left out.
-            both[0] = jnp.where(start + jnp.arange(chunk)[:, None, None] < i * chunk, 0, both[0])
-            return matrix + product(*both)
-
-        if parts == 1:
-            matrix = product(delta, rates)
-        else:
-            matrix = jnp.zeros((neurons, neurons), jnp.result_type(delta, rates))
-            matrix = jax.lax.fori_loop(0, -(-steps // chunk), add, matrix)
+        matrix = sum_chunks(product, delta, rates, steps)
         return matrix, jnp.zeros_like(matrix)
 
 

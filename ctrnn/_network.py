@@ -74,6 +74,7 @@ class RateNetwork(eqx.Module):
         excitatory_fraction: float | None = None,
         noise: float = 0.0,
         kernel: str = "auto",
+        precision: Literal["float32", "bfloat16"] = "float32",
         key: PRNGKeyArray,
     ):
         """**Arguments:**
@@ -92,7 +93,7 @@ class RateNetwork(eqx.Module):
         - `excitatory_fraction`: under Dale's law, the fraction of neurons whose synapses all excite;
             the others inhibit. `None`: weights of either sign.
         - `noise`: stationary standard deviation of each neuron's private noise.
-        - `kernel`: how W r is computed; see [`ctrnn.kernel_named`][].
+        - `kernel`, `precision`: how W r is computed; see [`ctrnn.kernel_named`][].
         - `key`: draws the initial weights.
 
         **Raises:**
@@ -141,7 +142,7 @@ class RateNetwork(eqx.Module):
         self.output_bias = jnp.zeros(out_size)
         self.log_tau = jnp.broadcast_to(jnp.log(jnp.asarray(tau, self.bias.dtype)), (n,))
         self.graph = graph
-        self.kernel = kernel_named(kernel, graph)
+        self.kernel = kernel_named(kernel, graph, precision)
         self.form, self.activation = form, activation
         self.noise, self.train_tau = noise, train_tau
 

@@ -1,12 +1,17 @@
+from collections.abc import Sequence
+from typing import Literal
+
 import jax
 
 from ._gather import GatherKernel as GatherKernel
 from ._graph import Graph
+from ._half import HalfKernel as HalfKernel
 from ._kernel import AbstractKernel as AbstractKernel
 from ._kernel import DenseKernel as DenseKernel
 from ._kernel import DiagonalKernel as DiagonalKernel
 from ._kernel import MaskedKernel as MaskedKernel
 from ._kernel import apply as apply
+from ._tiles import TileKernel as TileKernel
 
 # Where fetching a neighbour's row overtakes the dense product, on CPU (forward, backward and the
 # gradient of the weights, against the masked product; `python -m benchmarks kernels crossover`; on
@@ -21,14 +26,20 @@ from ._kernel import apply as apply
 #
 # On another machine of two cores it overtook at 18 % of N=1024. Rows are as long as the batch, and short
 # ones are fetched in vain: there, at 4 %, N=256 and 1024, 0.95 and 0.82 with a batch of 8, 0.63 and 0.30
-# with 16, 0.44 and 0.35 with 256. On accelerators the matrix units favour the dense product for longer,
-# and memory decides.
+# with 16, 0.44 and 0.35 with 256.
 _SPARSE = 0.15
-_ACCELERATOR_NEURONS = 16384
+
+# Where tiles overtake it on a GPU (an NVIDIA H100; the same, by the part of all neurons that a tile hears):
+#
+#     N=256         N=1024        N=2048        N=4096        N=16384
+#
+_TILED = 0.25
+# Neither fits; a list of every synapse does, at 6 to 50 times the time of tiles there.
+_MATRIX_NEURONS = 16384
 
 
 def choose_kernel(graph: Graph, backend: str | None = None) -> AbstractKernel:
-    """The kernel that is likely the fastest for a graph, by how many neurons one hears or is heard by.
+    """The kernel that is likely the fastest for a graph, by how many neurons hear how many.
 
     **Arguments:**
 
@@ -37,9 +48,10 @@ def choose_kernel(graph: Graph, backend: str | None = None) -> AbstractKernel:
 
     **Returns:**
 
-    [`ctrnn.DenseKernel`][] if every synapse is there, [`ctrnn.DiagonalKernel`][] for autapses
-    alone, [`ctrnn.GatherKernel`][] if every neuron hears and is heard by few (on accelerators: and
-    the graph is too large for a matrix), else [`ctrnn.MaskedKernel`][].
+    [`ctrnn.DenseKernel`][] if every synapse is there, and [`ctrnn.DiagonalKernel`][] for autapses
+    alone. On a CPU, [`ctrnn.GatherKernel`][] if every neuron hears and is heard by few; elsewhere
+    [`ctrnn.TileKernel`][] if a tile of near neurons hears and is heard by few. Else
+    [`ctrnn.MaskedKernel`][], or the gather kernel again for a graph too large for a matrix.
 
     !!! example
 
@@ -55,10 +67,13 @@ def choose_kernel(graph: Graph, backend: str | None = None) -> AbstractKernel:
         return DiagonalKernel(graph)
     # The lists of all neurons are as long as the longest: a hub makes a sparse graph's lists dense.
     longest = max(int(graph.fan_in.max()), int(graph.fan_out.max()))
-    sparse = longest < _SPARSE * graph.size
-    if sparse and (backend == "cpu" or graph.size > _ACCELERATOR_NEURONS):
-        return GatherKernel(graph)
-    return MaskedKernel(graph)
+    if backend == "cpu":
+        return GatherKernel(graph) if longest < _SPARSE * graph.size else MaskedKernel(graph)
+    tiles = TileKernel(graph)
+    if max(tiles.room) < _TILED * graph.size:
+        return tiles
+    too_large = longest < _SPARSE * graph.size and graph.size > _MATRIX_NEURONS
+    return GatherKernel(graph) if too_large else MaskedKernel(graph)
 
 
 _KERNELS = dict(
@@ -66,31 +81,53 @@ _KERNELS = dict(
     dense=DenseKernel,
     masked=MaskedKernel,
     gather=GatherKernel,
+    tiles=TileKernel,
     diagonal=DiagonalKernel,
 )
 
 
-def kernel_named(name: str, graph: Graph) -> AbstractKernel:
+def kernel_named(
+    name: str, graph: Graph, precision: Literal["float32", "bfloat16"] = "float32"
+) -> AbstractKernel:
     """The kernel of a given name.
 
     **Arguments:**
 
-    - `name`: `"auto"` for [`ctrnn.choose_kernel`][], or `"dense"`, `"masked"`, `"gather"` or
+    - `name`: `"auto"` for [`ctrnn.choose_kernel`][], or `"dense"`, `"masked"`, `"gather"`, `"tiles"` or
         `"diagonal"`.
     - `graph`: The graph.
+    - `precision`: "bfloat16" for a [`ctrnn.HalfKernel`][] of it.
 
     **Returns:**
 
     A kernel.
 
-    **Raises:** `ValueError` if there is no such kernel, or if it cannot hold this graph.
+    **Raises:** `ValueError` if there is no such kernel or precision, or if it cannot hold this graph.
 
     !!! example
 
         ```python
-        kernel = ctrnn.kernel_named("gather", graph)
+        kernel = ctrnn.kernel_named("tiles", graph)
         ```
     """
     if name not in _KERNELS:
         raise ValueError(f"Unknown kernel {name!r}; choose one of {', '.join(_KERNELS)}.")
-    return _KERNELS[name](graph)
+    if precision not in ("float32", "bfloat16"):
+        raise ValueError(f"Unknown precision {precision!r}; choose float32 or bfloat16.")
+    kernel = _KERNELS[name](graph)
+    return kernel if precision == "float32" else HalfKernel(kernel)
+
+
+def equally_wide(
+    kernels: Sequence[AbstractKernel], graphs: Sequence[Graph]
+) -> Sequence[AbstractKernel]:
+    """Kernels of one kind with tables of equal shapes, as wide as the widest needs."""
+    first = kernels[0]
+    if isinstance(first, HalfKernel):
+        inner = [kernel.kernel for kernel in kernels if isinstance(kernel, HalfKernel)]
+        return [HalfKernel(kernel) for kernel in equally_wide(inner, graphs)]
+    if not isinstance(first, GatherKernel | TileKernel):
+        return kernels
+    rooms = [kernel.room for kernel in kernels if isinstance(kernel, type(first))]
+    room = max(x for x, _ in rooms), max(x for _, x in rooms)
+    return [type(first)(graph, room) for graph in graphs]

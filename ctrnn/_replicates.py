@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 
-from ._gather import GatherKernel
+from ._recurrence import equally_wide
 from ._train import TrainState
 
 _T = TypeVar("_T")
@@ -17,8 +17,8 @@ _T = TypeVar("_T")
 def stack(states: Sequence[TrainState]) -> TrainState:
     """States of one shape as one, each of its arrays [seeds, ...].
 
-    Their graphs differ, and so do the largest fan-in and fan-out, to which index tables are as wide:
-    these are made as wide as the widest needs.
+    Their graphs differ, and so does how wide the index tables of their kernels are: these are made as
+    wide as the widest needs.
 
     **Raises:**
 
@@ -31,13 +31,11 @@ def stack(states: Sequence[TrainState]) -> TrainState:
             f"the graphs of these seeds have different numbers of synapses ({counts}), so they cannot "
             "be trained together; train each seed on its own."
         )
-    if isinstance(states[0].network.kernel, GatherKernel):
-        fan_in = max(int(graph.fan_in.max()) for graph in graphs)
-        fan_out = max(int(graph.fan_out.max()) for graph in graphs)
-        states = [
-            eqx.tree_at(lambda s: s.network.kernel, state, GatherKernel(graph, (fan_in, fan_out)))
-            for state, graph in zip(states, graphs, strict=True)
-        ]
+    kernels = equally_wide([state.network.kernel for state in states], graphs)
+    states = [
+        eqx.tree_at(lambda s: s.network.kernel, state, kernel)
+        for state, kernel in zip(states, kernels, strict=True)
+    ]
     return jax.tree.map(lambda *arrays: jnp.stack(arrays), *states)
 
 

@@ -128,6 +128,7 @@ def test_discrete_adjoint_equals_autodiff(float64, solver, form, activation, con
     [
         ("masked", ctrnn.Locality(0.3)),
         ("gather", ctrnn.Locality(0.3)),
+        ("tiles", ctrnn.Locality(0.3)),
         ("dense", ctrnn.Dense()),
         ("diagonal", ctrnn.Autapse()),
     ],

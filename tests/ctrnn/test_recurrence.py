@@ -1,5 +1,7 @@
 """Kernels: every one is the matrix product, in values and in derivatives."""
 
+import inspect
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -14,7 +16,9 @@ from ctrnn._recurrence import (
     DenseKernel,
     DiagonalKernel,
     GatherKernel,
+    HalfKernel,
     MaskedKernel,
+    TileKernel,
     apply,
     choose_kernel,
     kernel_named,
@@ -33,7 +37,7 @@ GRAPHS = {
     "two autapses": ctrnn.Graph([0, 2], [0, 2], size=3),
     "dense": ctrnn.Dense()(ctrnn.Ring(9), key=jr.key(0)),
 }
-CASES = [(graph, kernel) for graph in GRAPHS for kernel in ("masked", "gather")]
+CASES = [(graph, kernel) for graph in GRAPHS for kernel in ("masked", "gather", "tiles")]
 CASES += [("dense", "dense"), ("autapses", "diagonal"), ("two autapses", "diagonal")]
 
 
@@ -76,13 +80,14 @@ def test_kernels_are_the_matrix_product(graph, name, time, batch, float64):
     batch=st.sampled_from([1, 3, 8, 20, 64]),
 )
 @settings(max_examples=15, deadline=None)
-def test_gather_holds_for_any_graph(size, data, time, batch):
+def test_lists_hold_for_any_graph(size, data, time, batch):
     pairs = st.tuples(st.integers(0, size - 1), st.integers(0, size - 1))
     synapses = data.draw(st.sets(pairs, min_size=1))
     with jax.enable_x64(True):
         graph = ctrnn.Graph(*zip(*synapses, strict=True), size=size)
         operands = problem(graph, time, batch)
-        assert_equal(products(GatherKernel(graph), *operands), matrix_products(graph, *operands))
+        for kernel in (GatherKernel(graph), TileKernel(graph)):
+            assert_equal(products(kernel, *operands), matrix_products(graph, *operands))
 
 
 @pytest.mark.parametrize("graph, name", CASES)
@@ -129,7 +134,7 @@ def test_replicates_can_be_mapped(graph, name, float64):
 
 @pytest.mark.parametrize("graph", GRAPHS)
 def test_kernels_have_no_parameters_of_their_own(graph):
-    for name in ("auto", "masked", "gather"):
+    for name in ("auto", "masked", "gather", "tiles"):
         kernel = kernel_named(name, GRAPHS[graph])
         assert not any(eqx.is_inexact_array(leaf) for leaf in jax.tree.leaves(kernel))
 
@@ -142,13 +147,52 @@ def test_memory_of_the_gather_follows_the_synapses():
     assert numbers < 8 * graph.synapses
 
 
+def test_memory_of_tiles_is_far_from_the_matrix():
+    # A tile of 8 x 8 neurons that hear 5 to each side hears 18 x 18 less corners.
+    graph = ctrnn.Locality(0.02)(ctrnn.Sheet(64, 64), key=jr.key(0))
+    kernel = TileKernel(graph)
+    arrays = jax.tree.leaves((kernel, kernel.layout(jnp.ones(graph.synapses))))
+    assert max(kernel.room) <= 18**2
+    assert sum(array.size for array in arrays) < 0.25 * graph.size**2
+
+
+@pytest.mark.parametrize("tiles", [False, True])
+def test_bfloat16_rounds_operands_and_nothing_else(tiles):
+    graph = ctrnn.Locality(0.1)(ctrnn.Sheet(9, 10), key=jr.key(0))
+    kernel = TileKernel(graph) if tiles else MaskedKernel(graph)
+
+    def rounded(x):
+        return np.asarray(jnp.asarray(x).astype(jnp.bfloat16).astype(jnp.float32))
+
+    weights, delta, rates = (x.astype(jnp.float32) for x in problem(graph, 20, 12))
+    ours = products(HalfKernel(kernel), weights, delta, rates)
+    heard, told, outer = matrix_products(graph, *map(rounded, (weights, delta, rates)))
+    for x, y in zip(ours, (heard, told, rounded(outer)), strict=True):
+        assert x.dtype == jnp.float32
+        np.testing.assert_allclose(x, y, rtol=2**-8, atol=1e-5)
+    whole = matrix_products(graph, weights, delta, rates)
+    for x, y in zip(ours, whole, strict=True):  # as the kernel's documentation says
+        assert 1e-3 < np.linalg.norm(x - y) / np.linalg.norm(y) < 4e-3
+
+
+def test_bfloat16_is_for_matrix_products():
+    with pytest.raises(ValueError, match="choose kernel tiles or masked"):
+        kernel_named("gather", GRAPHS["sheet"], "bfloat16")
+    with pytest.raises(ValueError, match="float32 or bfloat16"):
+        inspect.unwrap(kernel_named)("tiles", GRAPHS["sheet"], "float16")
+
+
 def test_the_choice_fits_the_graph():
     local = ctrnn.Locality(0.04)(ctrnn.Sheet(16, 16), key=jr.key(0))
+    large = ctrnn.Locality(0.01)(ctrnn.Sheet(32, 32), key=jr.key(0))
+    shuffled = ctrnn.Rewired(0.01)(ctrnn.Sheet(32, 32), key=jr.key(0))
     half = ctrnn.Locality(0.5)(ctrnn.Sheet(16, 16), key=jr.key(0))
     assert isinstance(choose_kernel(GRAPHS["autapses"]), DiagonalKernel)
     assert isinstance(choose_kernel(GRAPHS["dense"]), DenseKernel)
     assert isinstance(choose_kernel(local, backend="cpu"), GatherKernel)
-    assert isinstance(choose_kernel(local, backend="gpu"), MaskedKernel)
+    assert isinstance(choose_kernel(local, backend="gpu"), MaskedKernel)  # a tile is a quarter
+    assert isinstance(choose_kernel(large, backend="gpu"), TileKernel)
+    assert isinstance(choose_kernel(shuffled, backend="gpu"), MaskedKernel)
     assert isinstance(choose_kernel(half, backend="cpu"), MaskedKernel)
 
 
@@ -162,7 +206,7 @@ def test_a_hub_is_not_fetched():
 @pytest.mark.parametrize(
     "name, graph, message",
     [
-        ("fast", "sheet", "auto, dense, masked, gather, diagonal"),
+        ("fast", "sheet", "auto, dense, masked, gather, tiles, diagonal"),
         ("dense", "sheet", "use 'masked'"),
         ("diagonal", "sheet", "autapses alone"),
     ],

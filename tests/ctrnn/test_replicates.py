@@ -121,10 +121,11 @@ def start(config, optimiser, seed):
 
 
 @pytest.mark.parametrize("backend", ["cpu", "gpu"])  # one after the other, and by vmap
-@pytest.mark.parametrize("kernel", ["gather", "masked"])
+@pytest.mark.parametrize("kernel", ["gather", "tiles", "masked"])
 def test_a_step_of_many_is_a_step_of_each(kernel, backend):
     """Also where the graphs of the seeds have other largest fan-outs, and so other tables."""
-    config = ctrnn.Config(**(TINY | dict(kernel=kernel, connectivity="random", noise=0.1)))
+    settings = dict(kernel=kernel, connectivity="random", noise=0.1, neurons="9x9", sparsity=0.03)
+    config = ctrnn.Config(**(TINY | settings))
     optimiser = optax.sgd(0.1)
     states = [start(config, optimiser, seed) for seed in range(3)]
     shapes = {tuple(x.shape for x in jax.tree.leaves(s.network.kernel)) for s in states}
@@ -144,11 +145,12 @@ def test_a_step_of_many_is_a_step_of_each(kernel, backend):
         np.testing.assert_allclose(seen.loss[i], its.loss, rtol=1e-5)
 
 
-def test_room_in_the_tables_changes_nothing():
+@pytest.mark.parametrize("kind", [ctrnn.GatherKernel, ctrnn.TileKernel])
+def test_room_in_the_tables_changes_nothing(kind):
     graph = ctrnn.RandomSparse(0.1)(ctrnn.Sheet(6, 6), key=jr.key(0))
     weights, rates = jr.normal(jr.key(1), (graph.synapses,)), jr.uniform(jr.key(2), (36, 4))
-    tight, roomy = ctrnn.GatherKernel(graph), ctrnn.GatherKernel(graph, (20, 31))
-    assert roomy.heard.size >= 20 * 36 > tight.heard.size
+    tight, roomy = kind(graph), kind(graph, (40, 51))
+    assert min(roomy.room) >= 40 > max(tight.room)
 
     def squared(kernel):
         return lambda w, r: jnp.sum(ctrnn.apply(kernel, kernel.layout(w), r) ** 2)

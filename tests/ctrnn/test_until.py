@@ -22,6 +22,7 @@ INTEGRATIONS = {
 WIRINGS = {
     "masked": ctrnn.Locality(0.3),
     "gather": ctrnn.Locality(0.3),
+    "tiles": ctrnn.Locality(0.3),
     "dense": ctrnn.Dense(),
     "diagonal": ctrnn.Autapse(),
 }
@@ -156,7 +157,7 @@ def test_nothing_is_computed_past_the_end():
         assert ASKED.count("product") == ASKED.count("transpose") == evaluations
 
 
-@pytest.mark.parametrize("kernel", ["masked", "gather", "dense"])
+@pytest.mark.parametrize("kernel", ["masked", "gather", "tiles", "dense"])
 @pytest.mark.parametrize("time", [1, 7, 8, 9, 37])
 def test_the_gradient_of_weights_counts_each_step_once(float64, kernel, time):
     network = make_network(kernel)
