@@ -17,6 +17,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 import ctrnn
 import tasks
+from ctrnn._ahead import ahead
+from ctrnn._devices import steps_per_call
 
 from ._measure import Case, Row, cores, in_turns, row, seconds, versus
 
@@ -24,14 +26,17 @@ _CONFIG = ctrnn.Config()
 
 
 class Program(NamedTuple):
-    """A training step: the solver's step in ms, whether memory is kept, devices, classes of length."""
+    """A training step: the solver's step in ms, whether memory is kept, devices, classes of length, and
+    how many steps are asked for at a time: by default as many as `ctrnn train` asks for.
+    """
 
     dt: float
     keep: bool = True
     devices: int = 1
     length_classes: int = _CONFIG.length_classes
+    per_call: int | None = None
 
-    def later_steps(self, name: str, count: int = 24) -> Case:
+    def later_steps(self, name: str, count: int = 48) -> Case:
         """The mean of so many later steps; `count` is a multiple of the usual numbers of classes."""
         return _case(name, self.dt, lambda: statistics.mean(_process(self, count)[1:]))
 
@@ -49,7 +54,7 @@ def rows(rounds: int = 3) -> list[Row]:
     """
     table = []
     for dt in (tasks.Battery.named(_CONFIG.tasks).dt, _CONFIG.dt):
-        times = [_process(Program(dt), 8) for _ in range(rounds)]
+        times = [_process(Program(dt), 16) for _ in range(rounds)]
         first, later = [x[0] for x in times], [statistics.mean(x[1:]) for x in times]
         for name, measured in (("first", first), ("later ones", later)):
             table.append(row(_case(f" of {dt:g} ms, {name}", dt), measured))
@@ -93,6 +98,13 @@ def length_rows(rounds: int = 5) -> list[Row]:
     return table
 
 
+def call_rows(rounds: int = 5) -> list[Row]:
+    """Steps of the finer program, asked for one by one and several at a time."""
+    cases = [Program(_CONFIG.dt, per_call=n).later_steps(f", {n} a call") for n in (1, 4, 16)]
+    one, *more = in_turns(cases, rounds)
+    return [one, *(versus(each, one) for each in more)]
+
+
 def _process(program: Program, count: int) -> list[float]:
     settings = json.dumps(program._asdict() | dict(count=count))
     return json.loads(
@@ -125,11 +137,15 @@ def main(settings: str):
     if mesh is not None:
         state = eqx.filter_shard(state, NamedSharding(mesh, PartitionSpec()))
 
+    per_call = program.per_call or steps_per_call(16)
+    take = ahead(step, per_call)
+
     def work():
-        state[0], metrics = step(state[0])
+        state[0], metrics = take(state[0], per_call)
         return metrics
 
-    print(json.dumps([seconds(work) for _ in range(1 + count)]))
+    calls = [seconds(work) for _ in range(1 + count // per_call)]
+    print(json.dumps([calls[0], *(x / per_call for x in calls[1:])]))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The kernels of the recurrence: forward, backward and weight gradient, without the rest."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -14,9 +15,10 @@ from ._step import Shape
 
 
 def rows(
-    shapes: Sequence[Shape], rounds: int = 5, kernels: Sequence[str] = ("masked", "gather")
+    shapes: Sequence[Shape], rounds: int = 5, kernels: Sequence[str] = ("masked", "gather", "tiles")
 ) -> list[Row]:
-    """Times the kernels on locality graphs; the first of them is what the others are held against.
+    """Times kernels, "tiles" or "tiles bfloat16", say, on locality graphs; the first of them is what the
+    others are held against.
 
     A `floor` is added to them: the same steps with one synapse per neuron.
     """
@@ -25,7 +27,13 @@ def rows(
         sheet = ctrnn.Config(neurons=str(shape.neurons)).sheet()
         graph = ctrnn.Locality(shape.density)(sheet, key=jr.key(0))
         alone = ctrnn.Autapse()(sheet, key=jr.key(0))
-        cases = [_case(name, ctrnn.kernel_named(name, graph), graph, shape) for name in kernels]
+        cases = []
+        for name in kernels:
+            words: Any = name.split()
+            kernel: Any = ctrnn.kernel_named(words[0], graph, *words[1:])
+            if name == "tiles":
+                name += f", {max(kernel.room) / graph.size:.0%} to a tile"
+            cases.append(_case(name, kernel, graph, shape))
         cases.append(_case("floor", ctrnn.DiagonalKernel(alone), alone, shape))
         first, *others = in_turns(cases, rounds)
         table += [first, *(versus(other, first) for other in others)]

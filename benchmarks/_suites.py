@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -12,7 +12,10 @@ from . import _battery, _build, _first, _kernels, _replicates, _torch
 from ._measure import Case, Row, in_turns, row, seconds, versus
 from ._step import Shape, network, peer
 
-_DENSER = 0.08, 0.12, 0.16, 0.24
+_CROSSOVER = dict(
+    cpu=((400, 1024), (0.08, 0.12, 0.16, 0.24), "gather"),
+    gpu=((1024, 2048, 4096), (0.01, 0.02, 0.08, 0.16, 0.24), "tiles"),
+)
 
 
 class Options(NamedTuple):
@@ -35,11 +38,11 @@ class Options(NamedTuple):
         return max(3, self.rounds // (1 + neurons // 2048))
 
 
-def step(options: Options) -> list[Row]:
+def step(options: Options) -> Iterator[Row]:
     """A training step: ours, dense and local, and Diffrax's, against the scan; ours against PyTorch
     if it is there.
     """
-    table = []
+    threads = (1,) if jax.default_backend() == "gpu" else (1, 2)
     for neurons in options.sizes:
         shape = options.shape(neurons)
         with contextlib.ExitStack() as stack:
@@ -47,14 +50,13 @@ def step(options: Options) -> list[Row]:
             cases += [network(shape, "dense"), network(shape)]
             if _torch.version(options.python) is not None:
                 cases += [
-                    stack.enter_context(_torch.loop(shape, threads, options.python))
-                    for threads in ((1,) if jax.default_backend() == "gpu" else (1, 2))
+                    stack.enter_context(_torch.loop(shape, count, options.python))
+                    for count in threads
                 ]
             hand, theirs, dense, local, *loops = in_turns(cases, options.turns(neurons))
-        table += [hand, *(versus(each, hand) for each in (theirs, dense, local)), *loops]
+        yield from [hand, *(versus(each, hand) for each in (theirs, dense, local)), *loops]
         if loops:
-            table.append(versus(local, min(loops, key=lambda each: each["median_seconds"])))
-    return table
+            yield versus(local, min(loops, key=lambda each: each["median_seconds"]))
 
 
 def large(options: Options) -> list[Row]:
@@ -85,24 +87,32 @@ def lengths(options: Options) -> list[Row]:
     return _first.length_rows(options.rounds)
 
 
+def calls(options: Options) -> list[Row]:
+    """Training steps asked for one by one, and several in a call."""
+    return _first.call_rows(options.rounds)
+
+
 def build(options: Options) -> list[Row]:
     """The wiring of the larger network of the suite large."""
     return _build.rows(options.large[0], options.density)
 
 
-def kernels(options: Options) -> list[Row]:
-    """The kernels alone."""
-    return [
-        record
-        for n in options.sizes
-        for record in _kernels.rows([options.shape(n)], options.turns(n))
-    ]
+def kernels(options: Options) -> Iterator[Row]:
+    """The kernels alone, on accelerators also with operands of 16 bits."""
+    names = ["masked", "gather", "tiles"]
+    if jax.default_backend() != "cpu":
+        names += ["masked bfloat16", "tiles bfloat16"]
+    for n in options.sizes:
+        yield from _kernels.rows([options.shape(n)], options.turns(n), names)
 
 
-def crossover(options: Options) -> list[Row]:
-    """The kernels where the matrix product overtakes: two sizes, denser and denser."""
-    shapes = [Shape(n, d, options.batch, options.steps) for n in (400, 1024) for d in _DENSER]
-    return _kernels.rows(shapes, options.rounds)
+def crossover(options: Options) -> Iterator[Row]:
+    """The kernels where the matrix product overtakes: some sizes, denser and denser."""
+    cpu = jax.default_backend() == "cpu"
+    sizes, densities, ours = _CROSSOVER["cpu" if cpu else "gpu"]
+    for n in sizes:
+        shapes = [options.shape(n)._replace(density=density) for density in densities]
+        yield from _kernels.rows(shapes, options.rounds, ("masked", ours))
 
 
 def battery(options: Options) -> list[Row]:
@@ -116,14 +126,10 @@ def battery(options: Options) -> list[Row]:
     return list(table.values())
 
 
-def replicates(options: Options) -> list[Row]:
+def replicates(options: Options) -> Iterator[Row]:
     """Several seeds together, against one after the other."""
-    sheets = {"8x8": 8, "16x16": 8, "32x32": 4}
-    return [
-        record
-        for neurons, count in sheets.items()
-        for record in _replicates.rows(neurons, count, options.rounds)
-    ]
+    for neurons, count in {"8x8": 8, "16x16": 8, "32x32": 4}.items():
+        yield from _replicates.rows(neurons, count, options.rounds)
 
 
 def sweep(options: Options) -> list[Row]:
@@ -149,13 +155,14 @@ def sweep(options: Options) -> list[Row]:
     ]
 
 
-SUITES: dict[str, Callable[[Options], list[Row]]] = dict(
+SUITES: dict[str, Callable[[Options], Iterable[Row]]] = dict(
     step=step,
     large=large,
     first=first,
     memory=memory,
     devices=devices,
     lengths=lengths,
+    calls=calls,
     build=build,
     kernels=kernels,
     crossover=crossover,

@@ -6,26 +6,20 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Float
+from jax.sharding import Mesh
 
 from ._battery import Battery
 from ._config import Config
-from ._devices import anywhere, leads
-from ._evaluate import make_count
-from ._folder import Summary, alone_in, check_begun, keys, read_summary
+from ._devices import anywhere, leads, steps_per_call
+from ._folder import Summary, alone_in, check_begun, read_summary
 from ._metrics import Sink
-from ._network import RateNetwork
+from ._program import make_program
 from ._record import records
-from ._replicates import side_by_side, stack
 from ._resume import open_checkpoints, restore_state, save_state
-from ._train import StepMetrics, TrainState, make_train_step, start_training
 from ._typed_file import clear_drafts
 
 _LOG_EVERY = 10  # steps, and then to the end of a turn: classes of length differ in loss
@@ -76,7 +70,8 @@ def train(
     - `config`, `battery`: the settings, and the battery they name.
     - `folder`: made by [`ctrnn.create_run`][].
     - `report`: called every ten steps, or as many as make whole turns of the classes of length.
-    - `stop`: asked after each step; `True` saves and ends. Of several processes, any can say so.
+    - `stop`: asked after each step, on an accelerator after each report; `True` saves and ends. Of
+        several processes, any can say so.
     - `mesh`: devices that share the run, from [`ctrnn.device_mesh`][].
     - `sinks`: called with each event's name, step and numbers; see [`ctrnn.make_sinks`][].
 
@@ -119,9 +114,21 @@ def _train(
 ) -> Summary:
     begun = time.monotonic() - spent
     check_begun(folder, battery)
-    state, steps, evaluate, place = _program(config, battery, mesh)
+    log_every = -(-_LOG_EVERY // config.length_classes) * config.length_classes
+    most = steps_per_call(log_every)
+    state, steps, evaluate, place = make_program(config, battery, mesh, most)
     written = records(folder, config, battery, sinks)
     whole, written = written[0], written if leads() else []
+
+    def dt_at(step: int) -> float:
+        return config.dt if step >= config.refine_at * config.steps else battery.dt
+
+    def count_from(step: int) -> int:
+        """Steps to take in one call: up to the next after which there is something to do."""
+        for end in range(step + 1, step + most):
+            if end % log_every == 0 or config.due(end) or dt_at(end) != dt_at(step):
+                return end - step
+        return most
 
     def reached(per_task: np.ndarray) -> bool:
         return anywhere(bool(min(per_task.mean(1)) >= (config.target_accuracy or math.inf)))
@@ -138,30 +145,34 @@ def _train(
         if config.due(step) and reached(per_task):
             status = "reached target"
         recent, norms = [], collections.deque(maxlen=10)
-        log_every = -(-_LOG_EVERY // config.length_classes) * config.length_classes
+        in_row, skipped = np.zeros((2, config.seeds), int)
+        if config.skip_nonfinite:
+            in_row = np.atleast_1d(state.opt_state.notfinite_count)
+            skipped = np.atleast_1d(state.opt_state.total_notfinite)
         since = time.monotonic()
         while step < config.steps and status == "finished":
-            refined = step >= config.refine_at * config.steps
-            state, metrics = steps[config.dt if refined else battery.dt](state)
-            step += 1
-            seen = {k: np.atleast_1d(v).astype(float) for k, v in vars(metrics).items()}
-            finite = np.isfinite(seen["loss"] + seen["gradient_norm"])
-            recent.append({k: np.where(finite, v, np.nan) for k, v in seen.items()})
-            if finite.all():
-                norms.append(seen["gradient_norm"])
-            elif 0 < config.skip_nonfinite >= np.max(state.opt_state.notfinite_count):
-                for record in written:
-                    record.skip(step, ~finite, np.atleast_1d(state.opt_state.total_notfinite))
-            else:
-                manager.wait_until_finished()
-                saved = manager.latest_step()
-                for record in written:
-                    record.diverged(step, norms, saved)
-                raise _diverged(step, seen, norms, config, folder, saved)
+            state, metrics = steps[dt_at(step)](state, count_from(step))
+            for i in range(len(metrics.loss)):
+                step += 1
+                seen = {k: np.atleast_1d(v[i]).astype(float) for k, v in vars(metrics).items()}
+                finite = np.isfinite(seen["loss"] + seen["gradient_norm"])
+                recent.append({k: np.where(finite, v, np.nan) for k, v in seen.items()})
+                in_row, skipped = np.where(finite, 0, in_row + 1), skipped + ~finite
+                if finite.all():
+                    norms.append(seen["gradient_norm"])
+                elif config.skip_nonfinite >= in_row.max():
+                    for record in written:
+                        record.skip(step, ~finite, skipped)
+                else:
+                    manager.wait_until_finished()
+                    saved = manager.latest_step()
+                    for record in written:
+                        record.diverged(step, norms, saved)
+                    raise _diverged(step, seen, norms, config, folder, saved)
             last = step == config.steps
             if step % log_every == 0 or last:
                 rate = len(recent) * config.batch_size / (time.monotonic() - since)
-                batches = {k: np.stack([x[k] for x in recent]) for k in seen}
+                batches = {k: np.stack([x[k] for x in recent]) for k in recent[0]}
                 for record in written:
                     record.train(step, batches, rate)
                 if means := whole.means(batches):
@@ -192,62 +203,6 @@ def _train(
         record.keep(state)
         record.end(record.summary(*ending))
     return whole.summary(*ending)
-
-
-class _Program(NamedTuple):
-    """What a run computes: with one seed, on its state; with several, on all of theirs, stacked."""
-
-    state: TrainState
-    steps: dict[float, Callable[[TrainState], tuple[TrainState, StepMetrics]]]
-    evaluate: Callable[[RateNetwork], Float[np.ndarray, "seeds tasks"]]
-    place: Callable[[TrainState], TrainState]
-
-
-def _program(config: Config, battery: Battery, mesh: Mesh | None) -> _Program:
-    """The state before the first step; the step of each dt; evaluation; where a state is to lie."""
-    tasks, optimiser, several = len(battery.names), config.optimiser(), config.seeds > 1
-    its_keys = [keys(one.seed) for one in config.replicates()]
-    states = []
-    for key in its_keys:
-        network = config.network(battery.in_size, tasks, battery.out_size, key=key.network)
-        states.append(start_training(network, optimiser, tasks, key=key.training))
-    state, held_out = states[0], its_keys[0].held_out
-    steps: dict[float, Callable[..., Any]] = {
-        dt: make_train_step(
-            battery,
-            optimiser,
-            batch_size=config.batch_size,
-            integration=config.integration(dt),
-            decision_weight=config.decision_weight,
-            length_classes=config.length_classes,
-            focus=config.focus,
-            mesh=None if several else mesh,
-        )
-        for dt in {battery.dt, config.dt}
-    }
-    count: Callable[..., Any] = make_count(
-        battery, trials_per_task=config.evaluation_trials, integration=config.integration()
-    )
-    if several:
-        state, held_out = stack(states), jnp.stack([key.held_out for key in its_keys])
-        steps = {
-            dt: eqx.filter_jit(side_by_side(step, mesh), donate="all") for dt, step in steps.items()
-        }
-        count = eqx.filter_jit(side_by_side(count, mesh))
-
-    def evaluate(network: RateNetwork) -> Float[np.ndarray, "seeds tasks"]:
-        if mesh is not None and not several:  # all devices would do the same: one is enough
-            network = jax.tree.map(lambda x: x.addressable_data(0), network)
-        right, frames = map(np.asarray, count(network, held_out))
-        return np.atleast_2d(right / frames)
-
-    def place(state: TrainState) -> TrainState:
-        if mesh is None:
-            return state
-        split = PartitionSpec(mesh.axis_names) if several else PartitionSpec()
-        return eqx.filter_shard(state, NamedSharding(mesh, split))
-
-    return _Program(state, steps, evaluate, place)
 
 
 def _diverged(
