@@ -108,9 +108,11 @@ def main(
         for row in SUITES[name](options):
             rows.append(row)
             print(_line(row), flush=True)
-    if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(dict(machine=machine, versions=versions, rows=rows)))
+            if json_file is not None:  # after each, for whoever stops it
+                json_file.parent.mkdir(parents=True, exist_ok=True)
+                json_file.write_text(
+                    json.dumps(dict(machine=machine, versions=versions, rows=rows))
+                )
 
 
 if __name__ == "__main__":

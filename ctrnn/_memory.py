@@ -1,5 +1,8 @@
 import ctypes
+import importlib.util
+import os
 import sys
+from importlib.metadata import entry_points
 
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8  # of mallopt(3)
 _HUGEPAGE = 14  # of madvise(2)
@@ -7,14 +10,16 @@ _PAGE = 2**21  # bytes of a large page on x86-64; elsewhere it aligns, no more
 
 
 def keep_memory(mebibytes: int = 1024) -> bool:
-    """Has this process keep the memory that it frees, in large pages. On Linux with glibc alone;
-    elsewhere nothing happens.
+    """Has this process keep the memory that it frees, in large pages. On Linux with glibc alone, and
+    where JAX computes on a CPU; elsewhere nothing happens.
 
     XLA asks for the temporary memory of a training step anew at every step, and beyond 32 MiB glibc
     takes it from the system and returns it each time: pages of 4 KiB that the system must find and fill
     with zeros, up to a quarter of the time of a step. Call it before JAX computes anything: memory of
     threads that have begun is not kept. From then on the process never shrinks, all its threads share
-    one heap, and nothing undoes it. An allocator preloaded in the place of glibc's is left as it is.
+    one heap, and nothing undoes it. Where JAX has been installed for accelerators, it is left out unless
+    `JAX_PLATFORMS` is `cpu`: arrays are elsewhere, and programs are compiled by all cores at once, which
+    would wait for the heap. An allocator preloaded in the place of glibc's is left as it is.
 
     **Arguments:**
 
@@ -33,7 +38,7 @@ def keep_memory(mebibytes: int = 1024) -> bool:
         state, metrics = step(state)
         ```
     """
-    if not sys.platform.startswith("linux"):
+    if not sys.platform.startswith("linux") or _accelerated():
         return False
     libc = ctypes.CDLL(None)
     if not hasattr(libc, "gnu_get_libc_version"):
@@ -49,3 +54,11 @@ def keep_memory(mebibytes: int = 1024) -> bool:
     if end > start:
         libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _HUGEPAGE)
     return kept
+
+
+def _accelerated() -> bool:
+    """Whether JAX will look for accelerators. (Asked for its devices, it would start its threads.)"""
+    if os.environ.get("JAX_PLATFORMS") == "cpu":
+        return False
+    plugins = entry_points(group="jax_plugins")
+    return bool(plugins) or any(importlib.util.find_spec(x) for x in ("jax_plugins", "libtpu"))

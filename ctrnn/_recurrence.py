@@ -29,7 +29,7 @@ from ._tiles import TileKernel as TileKernel
 # with 16, 0.44 and 0.35 with 256.
 _SPARSE = 0.15
 
-# Where tiles overtake it on a GPU (an NVIDIA H100; the same, by the part of all neurons that a tile hears):
+# Where tiles overtake it on a GPU (an NVIDIA H100), by the part of all neurons that a tile hears:
 #
 #     N=256         N=1024        N=2048        N=4096        N=16384
 #
