@@ -17,8 +17,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 import ctrnn
 import tasks
+from ctrnn._accelerator import steps_per_call
 from ctrnn._ahead import ahead
-from ctrnn._devices import steps_per_call
 
 from ._measure import Case, Row, cores, in_turns, row, seconds, versus
 

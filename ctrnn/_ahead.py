@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._devices import jit_options
+from ._accelerator import jit_options
 from ._train import StepMetrics, TrainState
 
 Step = Callable[[TrainState], tuple[TrainState, StepMetrics]]

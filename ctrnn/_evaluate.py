@@ -9,6 +9,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from ._accelerator import jit_options
 from ._battery import Battery, solve_trials
 from ._network import RateNetwork
 from ._solver import Integration
@@ -46,6 +47,7 @@ def make_evaluation(
         ```
     """
     count = make_count(battery, trials_per_task=trials_per_task, integration=integration)
+    count = eqx.filter_jit(count, **jit_options())
 
     def evaluate(network: RateNetwork) -> Float[np.ndarray, " tasks"]:
         return np.divide(*map(np.asarray, count(network, key)))
@@ -56,13 +58,12 @@ def make_evaluation(
 def make_count(
     battery: Battery, *, trials_per_task: int, integration: Integration
 ) -> Callable[[RateNetwork, PRNGKeyArray], tuple[Int[Array, " tasks"], Int[Array, " tasks"]]]:
-    """`count(network, key)`: decision frames answered right, and decision frames, of each task."""
+    """`count(network, key)`, not yet compiled: decision frames answered right, and all, of each task."""
     tasks = len(battery.names)
     ids = np.repeat(np.arange(tasks), trials_per_task)
     chunk = min(len(ids), 256)
     padded = np.resize(ids, -(-len(ids) // chunk) * chunk).reshape(-1, chunk)
 
-    @eqx.filter_jit
     def count(network, key):
         def solve(chunk_of_trials):
             ids, i = chunk_of_trials

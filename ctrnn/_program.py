@@ -10,10 +10,10 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float
 
+from ._accelerator import jit_options
 from ._ahead import ahead
 from ._battery import Battery
 from ._config import Config
-from ._devices import jit_options
 from ._evaluate import make_count
 from ._folder import keys
 from ._network import RateNetwork

@@ -31,10 +31,12 @@ _SPARSE = 0.15
 
 # Where tiles overtake it on a GPU (an NVIDIA H100), by the part of all neurons that a tile hears:
 #
-#     N=256         N=1024        N=2048        N=4096        N=16384
-#
+#     N=1024     0.89 (11 %)   0.95 (14 %)   1.02 (19 %)   1.05 (28 %)   1.14 (42 %)
+#     N=2048                   0.87 (14 %)                 1.18 (33 %)
+#     N=4096     0.37 (5 %)    0.56 (10 %)                 0.87 (27 %)   1.19 (37 %)
+#     N=16384    0.33 (7 %)
 _TILED = 0.25
-# Neither fits; a list of every synapse does, at 6 to 50 times the time of tiles there.
+# Fetching rows is the slowest way there (4 to 24 times the matrix), and fits where a matrix would not.
 _MATRIX_NEURONS = 16384
 
 

@@ -12,9 +12,10 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from ._accelerator import steps_per_call
 from ._battery import Battery
 from ._config import Config
-from ._devices import anywhere, leads, steps_per_call
+from ._devices import anywhere, leads
 from ._folder import Summary, alone_in, check_begun, read_summary
 from ._metrics import Sink
 from ._program import make_program
