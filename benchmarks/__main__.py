@@ -104,15 +104,18 @@ def main(
         print("PyTorch is not there, so its rows are left out: pip install 'ctrnn-jax[benchmark]'")
     print(f"{'':44s}neurons  batch  steps  dens.      ms      MiB  ratio")
     rows = []
+
+    def keep():
+        if json_file is not None:
+            json_file.parent.mkdir(parents=True, exist_ok=True)
+            json_file.write_text(json.dumps(dict(machine=machine, versions=versions, rows=rows)))
+
+    keep()
     for name in chosen:
         for row in SUITES[name](options):
             rows.append(row)
             print(_line(row), flush=True)
-            if json_file is not None:  # after each, for whoever stops it
-                json_file.parent.mkdir(parents=True, exist_ok=True)
-                json_file.write_text(
-                    json.dumps(dict(machine=machine, versions=versions, rows=rows))
-                )
+            keep()  # after each, for whoever stops it
 
 
 if __name__ == "__main__":

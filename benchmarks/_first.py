@@ -54,7 +54,7 @@ def rows(rounds: int = 3) -> list[Row]:
     """
     table = []
     for dt in (tasks.Battery.named(_CONFIG.tasks).dt, _CONFIG.dt):
-        times = [_process(Program(dt), 16) for _ in range(rounds)]
+        times = [_process(Program(dt, per_call=1), 8) for _ in range(rounds)]
         first, later = [x[0] for x in times], [statistics.mean(x[1:]) for x in times]
         for name, measured in (("first", first), ("later ones", later)):
             table.append(row(_case(f" of {dt:g} ms, {name}", dt), measured))
@@ -63,7 +63,7 @@ def rows(rounds: int = 3) -> list[Row]:
 
 def memory_rows(rounds: int = 5) -> list[Row]:
     """Two rows of steps of the finer program: memory given back, and kept by [`ctrnn.keep_memory`][]."""
-    if jax.default_backend() != "cpu":
+    if not ctrnn.keep_memory():
         return []
     given_back = Program(_CONFIG.dt, keep=False).later_steps(", memory given back")
     kept = Program(_CONFIG.dt).later_steps(", memory kept")

@@ -1,7 +1,6 @@
 """The kernels of the recurrence: forward, backward and weight gradient, without the rest."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -9,16 +8,20 @@ import jax.numpy as jnp
 import jax.random as jr
 
 import ctrnn
+from ctrnn._kernel import as_wide_as
 
 from ._measure import Case, Row, in_turns, seconds, versus
 from ._step import Shape
 
 
 def rows(
-    shapes: Sequence[Shape], rounds: int = 5, kernels: Sequence[str] = ("masked", "gather", "tiles")
+    shapes: Sequence[Shape],
+    rounds: int = 5,
+    kernels: Sequence[str] = ("masked", "gather", "tiles"),
+    half: Sequence[str] = (),
 ) -> list[Row]:
-    """Times kernels, "tiles" or "tiles bfloat16", say, on locality graphs; the first of them is what the
-    others are held against.
+    """Times kernels on locality graphs, and those of `half` with products of bfloat16; the first of them
+    is what the others are held against.
 
     A `floor` is added to them: the same steps with one synapse per neuron.
     """
@@ -29,11 +32,13 @@ def rows(
         alone = ctrnn.Autapse()(sheet, key=jr.key(0))
         cases = []
         for name in kernels:
-            words: Any = name.split()
-            kernel: Any = ctrnn.kernel_named(words[0], graph, *words[1:])
-            if name == "tiles":
+            kernel = ctrnn.kernel_named(name, graph)
+            if isinstance(kernel, ctrnn.TileKernel):
                 name += f", {max(kernel.room) / graph.size:.0%} to a tile"
             cases.append(_case(name, kernel, graph, shape))
+        for name in half:
+            kernel = ctrnn.kernel_named(name, graph, "bfloat16")
+            cases.append(_case(f"{name} bfloat16", kernel, graph, shape))
         cases.append(_case("floor", ctrnn.DiagonalKernel(alone), alone, shape))
         first, *others = in_turns(cases, rounds)
         table += [first, *(versus(other, first) for other in others)]
@@ -59,7 +64,7 @@ def _case(name: str, kernel, graph, shape: Shape) -> Case:
 
         final, (before, drives) = jax.lax.scan(forward, rates, length=shape.steps)
         _, deltas = jax.lax.scan(backward, final, drives, reverse=True)
-        return pull(kernel.outer(deltas, before, len(deltas)))
+        return pull(as_wide_as(layout, kernel.outer(deltas, before, len(deltas))))
 
     def run() -> float:
         return seconds(lambda: solve(kernel, weights, rates))

@@ -99,11 +99,9 @@ def build(options: Options) -> list[Row]:
 
 def kernels(options: Options) -> Iterator[Row]:
     """The kernels alone, on accelerators also with operands of 16 bits."""
-    names = ["masked", "gather", "tiles"]
-    if jax.default_backend() != "cpu":
-        names += ["masked bfloat16", "tiles bfloat16"]
+    half = () if jax.default_backend() == "cpu" else ("masked", "tiles")
     for n in options.sizes:
-        yield from _kernels.rows([options.shape(n)], options.turns(n), names)
+        yield from _kernels.rows([options.shape(n)], options.turns(n), half=half)
 
 
 def crossover(options: Options) -> Iterator[Row]:

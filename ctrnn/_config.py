@@ -150,6 +150,11 @@ class Config(pydantic.BaseModel):
                     f"the {kernel} kernel needs connectivity {wiring}, not {self.connectivity}; "
                     "choose kernel auto, masked, gather or tiles"
                 )
+        if self.precision == "bfloat16" and self.kernel in ("gather", "diagonal"):
+            raise ValueError(
+                f"precision bfloat16 is for matrix products, and kernel {self.kernel} makes none; "
+                "choose kernel auto, tiles or masked"
+            )
         if self.seed + self.seeds > 2**32:
             raise ValueError(f"seed {self.seed} has no {self.seeds} seeds from it on below 2**32")
         if self.conventions == "reference" and ":" in self.tasks:

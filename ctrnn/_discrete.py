@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from ._kernel import AbstractKernel
+from ._kernel import AbstractKernel, as_wide_as
 
 
 class Scheme(NamedTuple):
@@ -199,6 +199,7 @@ def _discrete_bwd(residuals, cotangents, perturbed, p, steps, kernel, scheme):
             for delta, stage in zip(deltas, stages, strict=True)
         ]
         layout_bar = jax.tree.map(lambda *x: functools.reduce(operator.add, x), *outers)
+        layout_bar = as_wide_as(p.layout, layout_bar)
     inputs_bar = None
     if perturbed.inputs:
         inputs_bar = jnp.stack([jnp.einsum("tnb,ni->tib", d, p.input_weights) for d in deltas], 1)

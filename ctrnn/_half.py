@@ -9,8 +9,9 @@ class HalfKernel(AbstractKernel):
     """The products of another kernel with its operands rounded to bfloat16, and sums in float32.
 
     A network too large for a GPU's cache is as fast as its weights can be read, and these are half as
-    many bytes. States stay in float32. Each product is off by 0.24 % of its norm, where the matrix units
-    of a GPU round to 0.03 % anyway; so is the gradient of the weights.
+    many bytes. States stay as they are. Each product is off by 0.24 % of its norm, where the matrix
+    units of a GPU round to 0.03 % anyway. So is the gradient of the weights, which is rounded once it is
+    summed; that of an adaptive solve at each of its steps.
     """
 
     kernel: AbstractMatrixKernel | TileKernel
@@ -33,13 +34,13 @@ class HalfKernel(AbstractKernel):
         return _half(self.kernel.layout(weights))
 
     def product(self, layout, rates):
-        return self.kernel.product(layout, _half(rates))
+        return self.kernel.product(layout, _half(rates)).astype(rates.dtype)
 
     def transpose(self, layout, delta):
-        return self.kernel.transpose(layout, _half(delta))
+        return self.kernel.transpose(layout, _half(delta)).astype(delta.dtype)
 
     def outer(self, delta, rates, steps):
-        return _half(self.kernel.outer(_half(delta), _half(rates), steps))
+        return self.kernel.outer(_half(delta), _half(rates), steps)
 
 
 def _half(arrays):

@@ -18,9 +18,9 @@ _CHUNK = 8
 class AbstractKernel(eqx.Module):
     """A way to multiply a batch of rates by the weights of a graph.
 
-    Kernels differ in speed and memory alone. All take weights as one number per synapse, in
-    the order of the [`ctrnn.Graph`][], and arrange them once per solve (`layout`) for the
-    products of every step. States are neuron-major, `[neurons, batch]`: a neuron's
+    Kernels differ in speed and memory, and [`ctrnn.HalfKernel`][] in rounding. All take weights as
+    one number per synapse, in the order of the [`ctrnn.Graph`][], and arrange them once per solve
+    (`layout`) for the products of every step. States are neuron-major, `[neurons, batch]`: a neuron's
     row is then contiguous, and can be fetched whole.
     """
 
@@ -48,7 +48,8 @@ class AbstractKernel(eqx.Module):
         steps: int | Int[Array, ""],
     ) -> PyTree[Float[Array, "..."]]:
         """The cotangent of the layout: `delta_i rates_j` at every synapse, summed over the batch
-        and the first `steps` of time; past these `delta` is 0, and need not be looked at. Where a
+        and the first `steps` of time; past these `delta` is 0, and need not be looked at. It may be of
+        a wider type than the layout, so that such sums can be summed before they are rounded. Where a
         layout holds a weight twice, once for `product` and once for `transpose`, the first takes
         all of the cotangent and the second none.
         """
@@ -101,13 +102,18 @@ def _product_backward(residuals, delta, perturbed, operands, kernel):
     wanted = any(jax.tree.leaves(layout_perturbed))
     layout_bar = jax.tree.map(lambda _: None, layout)
     if wanted:
-        layout_bar = kernel.outer(delta[None], rates[None], 1)
+        layout_bar = as_wide_as(layout, kernel.outer(delta[None], rates[None], 1))
     return layout_bar, kernel.transpose(layout, delta) if rates_perturbed else None
 
 
 def wide(x: Array) -> DTypeLike:
     """The type in which products of these are summed: theirs, and no narrower than float32."""
     return jnp.promote_types(x.dtype, jnp.float32)
+
+
+def as_wide_as(layout, layout_bar):
+    """A cotangent of the types that JAX wants of it."""
+    return jax.tree.map(lambda x, bar: bar.astype(x.dtype), layout, layout_bar)
 
 
 def sum_chunks(product: Callable, delta, rates, steps: int | Int[Array, ""]) -> Float[Array, "..."]:

@@ -31,9 +31,7 @@ class Program(NamedTuple):
 
 
 def make_program(config: Config, battery: Battery, mesh: Mesh | None, most: int) -> Program:
-    """The state before the first step; up to so many steps of each dt; evaluation; where a state is
-    to lie.
-    """
+    """What a run of these settings computes, `most` steps at a time at most."""
     tasks, optimiser, several = len(battery.names), config.optimiser(), config.seeds > 1
     its_keys = [keys(one.seed) for one in config.replicates()]
     states = []

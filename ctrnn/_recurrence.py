@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 
@@ -36,8 +36,9 @@ _SPARSE = 0.15
 #     N=4096     0.37 (5 %)    0.56 (10 %)                 0.87 (27 %)   1.19 (37 %)
 #     N=16384    0.33 (7 %)
 _TILED = 0.25
-# Fetching rows is the slowest way there (4 to 24 times the matrix), and fits where a matrix would not.
-_MATRIX_NEURONS = 16384
+# Fetching rows is the slowest way there (4 to 24 times the matrix), and fits where a layout of more
+# numbers than this would not.
+_NUMBERS = 2**28
 
 
 def choose_kernel(graph: Graph, backend: str | None = None) -> AbstractKernel:
@@ -71,11 +72,17 @@ def choose_kernel(graph: Graph, backend: str | None = None) -> AbstractKernel:
     longest = max(int(graph.fan_in.max()), int(graph.fan_out.max()))
     if backend == "cpu":
         return GatherKernel(graph) if longest < _SPARSE * graph.size else MaskedKernel(graph)
+    kernel = _matrix_kernel(graph)
+    wide = max(kernel.room) if isinstance(kernel, TileKernel) else graph.size
+    fits = graph.size * wide <= _NUMBERS
+    return kernel if fits or longest > _SPARSE * graph.size else GatherKernel(graph)
+
+
+def _matrix_kernel(graph: Graph) -> AbstractKernel:
+    if graph.synapses == graph.size**2:
+        return DenseKernel(graph)
     tiles = TileKernel(graph)
-    if max(tiles.room) < _TILED * graph.size:
-        return tiles
-    too_large = longest < _SPARSE * graph.size and graph.size > _MATRIX_NEURONS
-    return GatherKernel(graph) if too_large else MaskedKernel(graph)
+    return tiles if max(tiles.room) < _TILED * graph.size else MaskedKernel(graph)
 
 
 _KERNELS = dict(
@@ -98,7 +105,7 @@ def kernel_named(
     - `name`: `"auto"` for [`ctrnn.choose_kernel`][], or `"dense"`, `"masked"`, `"gather"`, `"tiles"` or
         `"diagonal"`.
     - `graph`: The graph.
-    - `precision`: "bfloat16" for a [`ctrnn.HalfKernel`][] of it.
+    - `precision`: "bfloat16" for a [`ctrnn.HalfKernel`][] of it, with "auto" of tiles or a matrix.
 
     **Returns:**
 
@@ -116,20 +123,23 @@ def kernel_named(
         raise ValueError(f"Unknown kernel {name!r}; choose one of {', '.join(_KERNELS)}.")
     if precision not in ("float32", "bfloat16"):
         raise ValueError(f"Unknown precision {precision!r}; choose float32 or bfloat16.")
-    kernel = _KERNELS[name](graph)
-    return kernel if precision == "float32" else HalfKernel(kernel)
+    if precision == "float32":
+        return _KERNELS[name](graph)
+    return HalfKernel(_matrix_kernel(graph) if name == "auto" else _KERNELS[name](graph))
 
 
 def equally_wide(
     kernels: Sequence[AbstractKernel], graphs: Sequence[Graph]
 ) -> Sequence[AbstractKernel]:
-    """Kernels of one kind with tables of equal shapes, as wide as the widest needs."""
+    """Kernels of the kind of the first, with tables of equal shapes, as wide as the widest needs."""
     first = kernels[0]
     if isinstance(first, HalfKernel):
         inner = [kernel.kernel for kernel in kernels if isinstance(kernel, HalfKernel)]
         return [HalfKernel(kernel) for kernel in equally_wide(inner, graphs)]
-    if not isinstance(first, GatherKernel | TileKernel):
+    kind: Any = type(first)
+    kernels = [k if isinstance(k, kind) else kind(g) for k, g in zip(kernels, graphs, strict=True)]
+    rooms = [k.room for k in kernels if isinstance(k, GatherKernel | TileKernel)]
+    if not rooms:
         return kernels
-    rooms = [kernel.room for kernel in kernels if isinstance(kernel, type(first))]
     room = max(x for x, _ in rooms), max(x for _, x in rooms)
-    return [type(first)(graph, room) for graph in graphs]
+    return [kind(graph, room) for graph in graphs]

@@ -71,8 +71,8 @@ def train(
     - `config`, `battery`: the settings, and the battery they name.
     - `folder`: made by [`ctrnn.create_run`][].
     - `report`: called every ten steps, or as many as make whole turns of the classes of length.
-    - `stop`: asked after each step, on an accelerator after each report; `True` saves and ends. Of
-        several processes, any can say so.
+    - `stop`: asked after each step, of which an accelerator takes several at a time; `True` saves and
+        ends. Of several processes, any can say so.
     - `mesh`: devices that share the run, from [`ctrnn.device_mesh`][].
     - `sinks`: called with each event's name, step and numbers; see [`ctrnn.make_sinks`][].
 

@@ -5,7 +5,7 @@ from jaxtyping import Array, Float, Int32
 from scipy.spatial import KDTree
 
 from ._gather import rows
-from ._graph import Graph
+from ._graph import Graph, numbered
 from ._kernel import AbstractKernel, sum_chunks, wide
 
 # Measured on a GPU, at 1,024 to 16,384 neurons: with 32 to a tile rates are fetched too often, with 128
@@ -33,6 +33,8 @@ class TileKernel(AbstractKernel):
             their numbers.
         - `room`: How many neurons that a tile hears, and that hear it, to have room for at least, so
             that kernels of graphs that are equally large have equal shapes and can be stacked.
+
+        **Raises:** `ValueError` if there are 2^31 pairs of a neuron and another that its tile hears.
         """
         sources, targets = np.asarray(graph.sources), np.asarray(graph.targets)
         order = np.arange(graph.size)
@@ -83,15 +85,18 @@ class TileKernel(AbstractKernel):
 
 def _lists(places, others, size, room):
     """The other neurons that each tile has synapses with, and where in its matrix each synapse is."""
-    tile = places // _TILE
-    joined = np.zeros((-(-size // _TILE), size), bool)
-    joined[tile, others] = True
-    most = max(int(joined.sum(1).max()), room)
-    column = joined.cumsum(1, dtype=np.int32) - 1
-    lists = np.zeros((len(joined), most), np.int32)
-    which, other = joined.nonzero()
-    lists[which, column[which, other]] = other
-    at = places * most + column[tile, others]
+    tiles = -(-size // _TILE)
+    pairs, which = np.unique(numbered(others, places // _TILE, size), return_inverse=True)
+    tile, other = np.divmod(pairs, size)
+    column = np.arange(len(pairs)) - np.searchsorted(tile, np.arange(tiles))[tile]
+    most = max(int(column.max()) + 1, room)
+    if tiles * _TILE * most >= 2**31:
+        raise ValueError(
+            f"The matrices of tiles that hear {most} of {size} neurons are too large; use 'gather'."
+        )
+    lists = np.zeros((tiles, most), np.int32)
+    lists[tile, column] = other
+    at = places * most + column[which]
     return jnp.asarray(lists), jnp.asarray(at.astype(np.int32))
 
 

@@ -72,3 +72,15 @@ def test_seeds_go_ahead_together(tmp_path):
     for seed in ("seed-0", "seed-1"):
         for a, b in zip(leaves(tmp_path / "10" / seed), leaves(tmp_path / "1" / seed), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
+def test_what_diverges_within_a_call_is_told_as_of_its_step(tmp_path):
+    for most in (1, 10):
+        with pytest.raises(ctrnn.Diverged):
+            train(tmp_path / str(most), most, skip_nonfinite=0, refine_at=1, seed=2)
+    one, many = (ctrnn.read_metrics(tmp_path / str(most))[-1] for most in (1, 10))
+    assert many["event"] == "end" and many["step"] == 9  # the second step of the second call
+    assert {k: many[k] for k in ("status", "step", "checkpoint")} == {
+        k: one[k] for k in ("status", "step", "checkpoint")
+    }
+    assert many["gradient_norms"] == pytest.approx(one["gradient_norms"], rel=1e-3)

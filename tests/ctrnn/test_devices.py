@@ -53,6 +53,7 @@ ON_FOUR = """
 import json, re
 import equinox as eqx, jax, numpy as np, pytest
 import ctrnn, tasks
+from ctrnn._ahead import several
 from ctrnn._program import make_program
 from ctrnn._replicates import side_by_side
 
@@ -86,8 +87,8 @@ state, shared = one.state, four.place(four.state)
 step = ctrnn.make_train_step(
     battery, config.optimiser(), batch_size=8, integration=config.integration(100.0)
 )
-together = eqx.filter_jit(side_by_side(step, ctrnn.device_mesh("all", config)))
-compiled = together.lower(shared).compile().compiled.as_text()
+together = eqx.filter_jit(several(side_by_side(step, ctrnn.device_mesh("all", config)), 5))
+compiled = together.lower(shared, np.int32(5)).compile().compiled.as_text()
 assert not re.search("all-(gather|reduce|to-all)|collective", compiled)
 for _ in range(2):
     shared, seen = four.steps[100.0](shared, 5)

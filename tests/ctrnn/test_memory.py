@@ -32,6 +32,7 @@ print(faults, kept, any("hg" in of for of in flags))
 
 def _run(mode):
     usual = {k: v for k, v in os.environ.items() if not k.startswith(("GLIBC_", "MALLOC_"))}
+    usual["JAX_PLATFORMS"] = "cpu"
     command = [sys.executable, "-c", _PROGRAM, mode]
     answer = subprocess.run(command, capture_output=True, text=True, check=True, env=usual)
     faults, kept, large = answer.stdout.split()
@@ -49,4 +50,11 @@ def test_memory_that_was_freed_is_not_asked_for_again():
 
 def test_other_systems_are_left_alone(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
+    assert not ctrnn.keep_memory()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="memory is kept with glibc alone")
+def test_memory_is_given_back_where_there_may_be_a_gpu(monkeypatch):
+    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    monkeypatch.setattr("ctrnn._memory.entry_points", lambda group: [group])
     assert not ctrnn.keep_memory()

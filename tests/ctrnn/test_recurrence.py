@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ctrnn
+import tasks
+from ctrnn._kernel import as_wide_as
 from ctrnn._recurrence import (
     DenseKernel,
     DiagonalKernel,
@@ -29,8 +31,12 @@ GRAPHS = {
     "open sheet": ctrnn.Locality(0.1)(ctrnn.Sheet(7, 9, periodic=False), key=jr.key(0)),
     "gaussian": ctrnn.Locality(0.1, ctrnn.Gaussian(0.1))(ctrnn.Sheet(8, 8), key=jr.key(0)),
     "volume": ctrnn.Locality(0.1)(ctrnn.Volume(4, 4, 3), key=jr.key(0)),
+    "points": ctrnn.Locality(0.05)(
+        ctrnn.Points(np.random.default_rng(0).random((150, 2))), key=jr.key(0)
+    ),
     "random": ctrnn.RandomSparse(0.3)(ctrnn.Ring(20), key=jr.key(0)),
     "large fan-in": ctrnn.Rewired(0.5)(ctrnn.Ring(140), key=jr.key(0)),
+    "nowhere": ctrnn.Graph([*range(140)], [*range(1, 140), 0], size=140),
     "hub": ctrnn.Graph([*range(40), *[0] * 39], [0] * 40 + [*range(1, 40)], size=40),
     "one synapse": ctrnn.Graph([2], [0], size=3),
     "autapses": ctrnn.Autapse()(ctrnn.Ring(6), key=jr.key(0)),
@@ -55,7 +61,8 @@ def assert_equal(one, other):
 def products(kernel, weights, delta, rates):
     layout, pull = jax.vjp(kernel.layout, weights)
     heard, told = kernel.product(layout, rates[0]), kernel.transpose(layout, delta[0])
-    return heard, told, pull(kernel.outer(delta, rates, len(delta)))[0]
+    outer = as_wide_as(layout, kernel.outer(delta, rates, len(delta)))
+    return heard, told, pull(outer)[0]
 
 
 def matrix_products(graph, weights, delta, rates):
@@ -86,8 +93,10 @@ def test_lists_hold_for_any_graph(size, data, time, batch):
     with jax.enable_x64(True):
         graph = ctrnn.Graph(*zip(*synapses, strict=True), size=size)
         operands = problem(graph, time, batch)
-        for kernel in (GatherKernel(graph), TileKernel(graph)):
-            assert_equal(products(kernel, *operands), matrix_products(graph, *operands))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("ctrnn._tiles._TILE", 4)
+            for kernel in (GatherKernel(graph), TileKernel(graph)):
+                assert_equal(products(kernel, *operands), matrix_products(graph, *operands))
 
 
 @pytest.mark.parametrize("graph, name", CASES)
@@ -175,14 +184,45 @@ def test_bfloat16_rounds_operands_and_nothing_else(tiles):
         assert 1e-3 < np.linalg.norm(x - y) / np.linalg.norm(y) < 4e-3
 
 
+def test_bfloat16_has_gradients_in_a_solve_near_those_of_float32(float64):
+    """Also in double precision, of several stages, whose gradients are rounded once they are summed."""
+    graph = ctrnn.Locality(0.1)(ctrnn.Sheet(9, 9), key=jr.key(0))
+    path = tasks.GridPath(jr.normal(jr.key(2), (6, 4, 2)), 100.0)
+    times = 100.0 * np.arange(1, 7)
+
+    @eqx.filter_jit
+    @eqx.filter_grad
+    def gradient(network):
+        return jnp.sum(network(path, times).outputs ** 2)
+
+    whole, *half = (
+        gradient(
+            ctrnn.RateNetwork(graph, 2, 0, 3, kernel=kernel, precision=precision, key=jr.key(1))
+        )
+        for kernel, precision in (
+            ("masked", "float32"),
+            ("masked", "bfloat16"),
+            ("tiles", "bfloat16"),
+        )
+    )
+    for name in ("weights", "input_weights", "bias", "output_weights"):
+        exact = getattr(whole, name)
+        for rounded in half:
+            error = jnp.linalg.norm(getattr(rounded, name) - exact) / jnp.linalg.norm(exact)
+            assert getattr(rounded, name).dtype == exact.dtype and 0 < error < 0.02
+
+
 def test_bfloat16_is_for_matrix_products():
+    local = ctrnn.Locality(0.04)(ctrnn.Sheet(16, 16), key=jr.key(0))
+    half = kernel_named("auto", local, "bfloat16")  # on a CPU too, which would fetch
+    assert isinstance(half, HalfKernel) and isinstance(half.kernel, MaskedKernel)
     with pytest.raises(ValueError, match="choose kernel tiles or masked"):
         kernel_named("gather", GRAPHS["sheet"], "bfloat16")
     with pytest.raises(ValueError, match="float32 or bfloat16"):
         inspect.unwrap(kernel_named)("tiles", GRAPHS["sheet"], "float16")
 
 
-def test_the_choice_fits_the_graph():
+def test_the_choice_fits_the_graph(monkeypatch):
     local = ctrnn.Locality(0.04)(ctrnn.Sheet(16, 16), key=jr.key(0))
     large = ctrnn.Locality(0.01)(ctrnn.Sheet(32, 32), key=jr.key(0))
     shuffled = ctrnn.Rewired(0.01)(ctrnn.Sheet(32, 32), key=jr.key(0))
@@ -193,6 +233,9 @@ def test_the_choice_fits_the_graph():
     assert isinstance(choose_kernel(local, backend="gpu"), MaskedKernel)  # a tile is a quarter
     assert isinstance(choose_kernel(large, backend="gpu"), TileKernel)
     assert isinstance(choose_kernel(shuffled, backend="gpu"), MaskedKernel)
+    monkeypatch.setattr("ctrnn._recurrence._NUMBERS", 10**5)  # of 1,024 neurons, 97 each
+    assert isinstance(choose_kernel(large, backend="gpu"), GatherKernel)
+    assert isinstance(choose_kernel(shuffled, backend="gpu"), GatherKernel)
     assert isinstance(choose_kernel(half, backend="cpu"), MaskedKernel)
 
 

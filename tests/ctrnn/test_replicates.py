@@ -145,6 +145,23 @@ def test_a_step_of_many_is_a_step_of_each(kernel, backend):
         np.testing.assert_allclose(seen.loss[i], its.loss, rtol=1e-5)
 
 
+@pytest.mark.parametrize("half", [False, True])
+def test_seeds_for_which_other_kernels_are_the_fastest_have_that_of_the_first(half):
+    config = ctrnn.Config(**(TINY | dict(neurons="12x12", sparsity=0.03)))
+    optimiser = optax.sgd(0.1)
+    states = [start(config, optimiser, seed) for seed in range(3)]
+    kinds = [ctrnn.TileKernel, ctrnn.MaskedKernel, ctrnn.GatherKernel]
+    kernels = [kind(s.network.graph) for kind, s in zip(kinds, states, strict=True)]
+    if half:
+        kernels = [ctrnn.HalfKernel(kernel) for kernel in kernels[:2]]
+    mixed = [
+        eqx.tree_at(lambda s: s.network.kernel, state, kernel)
+        for state, kernel in zip(states, kernels, strict=False)
+    ]
+    stacked = stack(mixed).network.kernel
+    assert isinstance(stacked.kernel if half else stacked, ctrnn.TileKernel)
+
+
 @pytest.mark.parametrize("kind", [ctrnn.GatherKernel, ctrnn.TileKernel])
 def test_room_in_the_tables_changes_nothing(kind):
     graph = ctrnn.RandomSparse(0.1)(ctrnn.Sheet(6, 6), key=jr.key(0))
