@@ -12,6 +12,13 @@ class HalfKernel(AbstractKernel):
     many bytes. States stay as they are. Each product is off by 0.24 % of its norm, where the matrix
     units of a GPU round to 0.03 % anyway. So is the gradient of the weights, which is rounded once it is
     summed; that of an adaptive solve at each of its steps.
+
+    !!! example
+
+        ```python
+        kernel = ctrnn.HalfKernel(ctrnn.TileKernel(graph))
+        heard = ctrnn.apply(kernel, kernel.layout(weights), rates)
+        ```
     """
 
     kernel: AbstractMatrixKernel | TileKernel

@@ -17,6 +17,13 @@ class TileKernel(AbstractKernel):
     """Neurons in tiles of near ones, and for each tile one matrix product with the rates of all
     that it hears; for the transpose, with all that hear it. For any graph; time and memory follow the
     neurons times those that a tile hears, which are few where neurons hear their neighbours.
+
+    !!! example
+
+        ```python
+        kernel = ctrnn.TileKernel(graph)
+        heard = ctrnn.apply(kernel, kernel.layout(weights), rates)
+        ```
     """
 
     tiles: Int32[Array, "tiles tile"]  # the neurons of each tile

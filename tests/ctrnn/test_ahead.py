@@ -1,11 +1,10 @@
 """Several steps per call, as on accelerators: a run's events and numbers are those of single steps."""
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from poisoned import Poisoned
 
 import ctrnn
 import tasks
@@ -18,18 +17,8 @@ SETTINGS = dict(
 )  # fmt: skip
 
 
-class SomeBad:
-    """A battery of which every fourth batch or so is NaN."""
-
-    def __getattr__(self, name):
-        return getattr(BATTERY, name)
-
-    def render(self, spec, key=None):
-        trial = BATTERY.render(spec, key)
-        if key is None:
-            return trial
-        factor = jnp.where(jr.uniform(key) < 0.25, jnp.nan, 1.0)
-        return eqx.tree_at(lambda t: t.inputs, trial, trial.inputs * factor)
+def some(key):
+    return jr.uniform(key) < 0.25
 
 
 def train(folder, most, stop=lambda: False, **settings):
@@ -38,7 +27,7 @@ def train(folder, most, stop=lambda: False, **settings):
         ctrnn.create_run(folder, config, BATTERY)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ctrnn._run.steps_per_call", lambda log_every: min(most, log_every))
-        return ctrnn.train(config, SomeBad(), folder, stop=stop)
+        return ctrnn.train(config, Poisoned(BATTERY, some), folder, stop=stop)
 
 
 def leaves(folder):

@@ -6,11 +6,11 @@ import math
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
 import pytest
+from poisoned import Poisoned
 from typer.testing import CliRunner
 
 import cli
@@ -24,23 +24,6 @@ TINY = dict(
 BATTERY = tasks.Battery.select("go,dm1")
 
 
-class Poisoned:
-    """A battery whose training batches are NaN at random, as `bad(key)` says."""
-
-    def __init__(self, bad):
-        self.bad = bad
-
-    def __getattr__(self, name):
-        return getattr(BATTERY, name)
-
-    def render(self, spec, key=None):
-        trial = BATTERY.render(spec, key)
-        if key is None:
-            return trial
-        factor = jnp.where(self.bad(key), jnp.nan, 1.0)
-        return eqx.tree_at(lambda t: t.inputs, trial, trial.inputs * factor)
-
-
 def some(key):
     return jr.uniform(key) < 0.3
 
@@ -49,7 +32,7 @@ def train(folder, bad, stop=lambda: False, **settings):
     config = ctrnn.Config(**TINY | settings)
     if not folder.exists():
         ctrnn.create_run(folder, config, BATTERY)
-    return ctrnn.train(config, Poisoned(bad), folder, stop=stop)
+    return ctrnn.train(config, Poisoned(BATTERY, bad), folder, stop=stop)
 
 
 def events(folder, kind):
@@ -101,7 +84,7 @@ def one_step(integration, bad=lambda key: False):
     state = ctrnn.start_training(network, optimiser, 2, key=jr.key(1))
     before = jax.tree.map(np.array, eqx.filter(state, eqx.is_inexact_array))
     step = ctrnn.make_train_step(
-        Poisoned(bad), optimiser, batch_size=8, integration=integration, focus=0.5
+        Poisoned(BATTERY, bad), optimiser, batch_size=8, integration=integration, focus=0.5
     )
     state, _ = step(state)
     return before, eqx.filter(state, eqx.is_inexact_array), state
